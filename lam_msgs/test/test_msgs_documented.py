@@ -46,7 +46,7 @@ def test_every_definition_is_built():
 
 
 def test_shapes_and_units_are_said():
-    """Vectors and durations without a unit are the classic mistake; the key messages name theirs."""
+    """A vector without a unit is the classic mistake; the key messages name theirs."""
     for name, words in {
         "EndEffectorDelta": ("[m]", "[rad]", "frame_id"),
         "WorldTruth": ("[rad or m]", "frame_id"),
