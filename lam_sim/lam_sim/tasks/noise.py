@@ -1,0 +1,39 @@
+"""Disturbs what is executed while the clean action stays the label.
+
+Demonstrations of an expert that never errs show no way back. Executing `noise(action)` and recording
+`action` puts the expert beside its path and lets it show how it returns (DART, Laskey et al. 2017).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lam_models.types import Action
+
+
+class ActionNoise:
+    """A Gaussian disturbance of every action, white or (correlation > 0) Ornstein-Uhlenbeck.
+
+    position_m, turn_rad: standard deviation an axis and action, whatever the correlation.
+    correlation: of the disturbances of neighbouring actions, 0 (white) to below 1.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        position_m: float = 0.006,
+        turn_rad: float = 0.01,
+        correlation: float = 0.0,
+    ) -> None:
+        if not 0.0 <= correlation < 1.0:
+            raise ValueError(f"correlation {correlation} is outside [0, 1)")
+        self._rng = rng
+        self._scale = np.repeat([position_m, turn_rad], 3)
+        self._keep = correlation
+        self._state = rng.standard_normal(6)
+
+    def __call__(self, action: Action) -> Action:
+        """The action to execute in place of `action`; the hand's targets are left alone."""
+        fresh = self._rng.standard_normal(6)
+        self._state = self._keep * self._state + np.sqrt(1.0 - self._keep**2) * fresh
+        return Action(action.delta_ee + self._scale * self._state, action.hand)
