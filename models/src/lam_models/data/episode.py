@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -41,18 +42,18 @@ class EpisodeEncoder:
         self._schema = schema
         chosen = codec_named(codec)
         self._videos = {
-            key: VideoEncoder(schema.fps, *schema.features[key].shape[:2], chosen)
-            for key in schema.cameras
+            key: VideoEncoder(schema.fps, feature.shape[0], feature.shape[1], chosen)
+            for key, feature in schema.features.items()
+            if feature.dtype == "video"
         }
         self._pixels = {key: PixelHistogram() for key in schema.cameras}
         self._columns: dict[str, list[np.ndarray]] = {key: [] for key in schema.columns}
         self.length = 0
 
-    def add_frame(self, frame: Mapping[str, Shaped[np.ndarray, "..."] | float]) -> None:
+    def add_frame(self, frame: Mapping[str, Any]) -> None:
         """Append one frame: a value for each feature of the schema, no more and no fewer.
 
-        The dtype must be the feature's, except that numbers are converted where no information can
-        be lost or they are floats.
+        Numbers may be wider than the feature's dtype (float64 for float32), not of another kind.
         """
         for key in frame:
             if key not in self._schema.features:

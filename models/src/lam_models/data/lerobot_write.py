@@ -115,7 +115,7 @@ class DatasetWriter:
             raise UserError(f"{self._path}: a dataset without episodes cannot be finalized")
         self._close_files()
         self._write_metadata()
-        os.rename(self._partial, self._path)
+        self._partial.rename(self._path)
         os.close(self._lock)
         return self._path
 

@@ -21,11 +21,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
-from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lam_models.command import UserError, unknown
@@ -74,7 +75,8 @@ class VideoEncoder:
             raise UserError(f"video needs an even height and width, not {height}x{width}")
         self._buffer = io.BytesIO()
         self._container = av.open(self._buffer, "w", format="mp4")
-        self._stream = self._container.add_stream(codec.encoder, fps, options=dict(codec.options))
+        stream = self._container.add_stream(codec.encoder, fps, options=dict(codec.options))
+        self._stream = cast(VideoStream, stream)
         self._stream.height, self._stream.width = height, width
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, fps)
@@ -99,9 +101,7 @@ class VideoJoiner:
 
     def __init__(self, path: Path, fps: int) -> None:
         self._fps = fps
-        self._output: OutputContainer = av.open(
-            str(path), "w", format="mp4", options={"movflags": "faststart"}
-        )
+        self._output = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: Any = None
         self._extradata: bytes | None = None
         self._path = path
@@ -111,13 +111,14 @@ class VideoJoiner:
     def append(self, mp4: bytes) -> tuple[int, int]:
         """Append a file; first frame index and the one after the last, in the joined file."""
         start = self.frame_count
-        with av.open(io.BytesIO(mp4)) as source:
+        source = av.open(io.BytesIO(mp4), "r")
+        with source:
             stream = source.streams.video[0]
             self._accept(stream)
-            ticks_per_frame = 1 / (self._fps * stream.time_base)
-            shift = int(start * ticks_per_frame)
+            tick_s = stream.time_base or Fraction(0)
+            shift = int(start / (self._fps * tick_s))
             for packet in source.demux(stream):
-                if packet.dts is None:  # The empty packet that ends a stream.
+                if packet.dts is None or packet.pts is None:  # The empty one that ends a stream.
                     continue
                 packet.pts += shift
                 packet.dts += shift
@@ -127,13 +128,15 @@ class VideoJoiner:
         self.byte_count += len(mp4)
         return start, self.frame_count
 
-    def _accept(self, stream: Any) -> None:
+    def _accept(self, stream: VideoStream) -> None:
         if self._stream is None:
             self._stream = self._output.add_stream_from_template(stream)
             self._stream.time_base = stream.time_base
             self._extradata = stream.codec_context.extradata
         elif stream.codec_context.extradata != self._extradata:
-            raise UserError(f"{self._path}: cannot join videos of different size or encoder settings")
+            raise UserError(
+                f"{self._path}: cannot join videos of different size or encoder settings"
+            )
 
     def close(self) -> None:
         self._output.close()
@@ -152,7 +155,7 @@ class VideoFile:
             self._container = av.open(str(path))
         except FileNotFoundError as error:
             raise UserError(f"missing video {path}") from error
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise UserError(f"{path} is not a whole video: {error.strerror}") from error
         if not self._container.streams.video:
             raise UserError(f"{path} holds no video")
