@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from jaxtyping import Shaped
 
 from lam_models.command import UserError, unknown
 
@@ -133,6 +135,14 @@ class FileLimits:
     video_mb: int = 200
     files_per_chunk: int = 1000
 
+    @property
+    def data_bytes(self) -> int:
+        return self.data_mb * 1024 * 1024
+
+    @property
+    def video_bytes(self) -> int:
+        return self.video_mb * 1024 * 1024
+
     def chunk_and_file(self, ordinal: int) -> tuple[int, int]:
         """Chunk index and file index of the ordinal-th file."""
         return divmod(ordinal, self.files_per_chunk)
@@ -234,3 +244,13 @@ def _feature_from_json(key: str, raw: Mapping[str, Any], where: str) -> Feature:
         return Feature(raw["dtype"], tuple(raw["shape"]), tuple(names) if names else None)
     except UserError as error:
         raise UserError(f"{where}: feature '{key}': {error}") from error
+
+
+def column_values(column: pa.ChunkedArray) -> Shaped[np.ndarray, "frames size"]:
+    """A (frames, size) array of a scalar or list column."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # No rows at all, or an older pyarrow.
+        array = pa.concat_arrays(array.chunks)
+    if isinstance(array, pa.FixedSizeListArray | pa.ListArray):
+        return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), -1)
+    return array.to_numpy(zero_copy_only=False)[:, None]

@@ -28,10 +28,9 @@ from lam_models.command import UserError
 from lam_models.data import lerobot_layout as layout
 from lam_models.data.episode import EncodedEpisode, EpisodeEncoder
 from lam_models.data.lerobot_layout import FileLimits, Info, Schema, Totals
+from lam_models.data.rolling import RollingParquet, RollingVideo
 from lam_models.data.statistics import PixelHistogram, Statistics, column_statistics, to_json
-from lam_models.data.video import VideoJoiner, codec_named
-
-_MB = 1024 * 1024
+from lam_models.data.video import codec_named
 
 
 class DatasetWriter:
@@ -53,9 +52,9 @@ class DatasetWriter:
             raise UserError(f"{self._path} exists already; choose another folder or remove it")
         self._partial = self._path.with_name(self._path.name + ".partial")
         self._lock = _claim(self._partial)
-        self._data = _RollingParquet(self._partial, self._limits)
+        self._data = RollingParquet(self._partial, self._limits)
         self._videos = {
-            key: _RollingVideo(self._partial, key, schema.fps, self._limits)
+            key: RollingVideo(self._partial, key, schema.fps, self._limits)
             for key in schema.cameras
         }
         self._pixels = {key: PixelHistogram() for key in schema.cameras}
@@ -83,6 +82,11 @@ class DatasetWriter:
 
     def append(self, episode: EncodedEpisode) -> int:
         """Append an episode encoded elsewhere with the same schema and codec; its index."""
+        if {*episode.columns, *episode.videos} != {*self._schema.features}:
+            raise UserError(
+                f"the episode has features {sorted({*episode.columns, *episode.videos})}, "
+                f"the dataset {sorted(self._schema.features)}"
+            )
         index = len(self._episodes)
         task_index = self._tasks.setdefault(episode.task, len(self._tasks))
         columns = {**episode.columns, **self._automatic(episode, index, task_index)}
@@ -91,13 +95,14 @@ class DatasetWriter:
             "tasks": [episode.task],
             "length": episode.length,
         }
+        # Videos first: only they can be refused, and frames that no row points to do no harm.
+        for key, video in self._videos.items():
+            row.update(video.append(episode.videos[key], episode.length))
         row["data/chunk_index"], row["data/file_index"] = self._data.write(
             _table(columns, self._schema)
         )
         row["dataset_from_index"] = self._frame_count
         row["dataset_to_index"] = self._frame_count + episode.length
-        for key, video in self._videos.items():
-            row.update(video.append(episode.videos[key], episode.length))
         statistics = {key: column_statistics(values) for key, values in columns.items()}
         for key, pixels in episode.pixels.items():
             statistics[key] = pixels.statistics()
@@ -134,10 +139,14 @@ class DatasetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.finalize()
-        else:
+        if kind is not None:
             self.abort()
+            return
+        try:
+            self.finalize()
+        except BaseException:
+            self.abort()
+            raise
 
     def _automatic(
         self, episode: EncodedEpisode, index: int, task_index: int
@@ -169,7 +178,7 @@ class DatasetWriter:
 
     def _write_episodes(self) -> None:
         table = pa.Table.from_pylist(self._episodes)
-        per_file = max(1, int(self._limits.data_mb * _MB * table.num_rows / table.nbytes))
+        per_file = max(1, int(self._limits.data_bytes * table.num_rows / table.nbytes))
         for ordinal, start in enumerate(range(0, table.num_rows, per_file)):
             chunk_index, file_index = self._limits.chunk_and_file(ordinal)
             part = table.slice(start, per_file)
@@ -187,93 +196,13 @@ class DatasetWriter:
         files = sorted(self._partial.glob("data/*/*.parquet"))
         statistics = {}
         for key in self._schema.arrow_schema().names:
-            parts = [column_values(pq.read_table(file, columns=[key])[key]) for file in files]
+            parts = [
+                layout.column_values(pq.read_table(file, columns=[key])[key]) for file in files
+            ]
             statistics[key] = column_statistics(np.concatenate(parts))
         for key, pixels in self._pixels.items():
             statistics[key] = pixels.statistics()
         return statistics
-
-
-class _RollingParquet:
-    """Data files of bounded size, one row group an episode."""
-
-    def __init__(self, root: Path, limits: FileLimits) -> None:
-        self._root, self._limits = root, limits
-        self._ordinal = -1
-        self._bytes = 0
-        self._file: pq.ParquetWriter | None = None
-
-    def write(self, table: pa.Table) -> tuple[int, int]:
-        if self._file is None or self._bytes + table.nbytes > self._limits.data_mb * _MB:
-            self._open_next(table.schema)
-        assert self._file is not None
-        self._file.write_table(table)
-        self._bytes += table.nbytes
-        return self._limits.chunk_and_file(self._ordinal)
-
-    def _open_next(self, schema: pa.Schema) -> None:
-        self.close()
-        self._ordinal += 1
-        self._bytes = 0
-        chunk_index, file_index = self._limits.chunk_and_file(self._ordinal)
-        path = self._root / layout.DATA_PATH.format(chunk_index=chunk_index, file_index=file_index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = pq.ParquetWriter(path, schema, compression="snappy")
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-class _RollingVideo:
-    """Video files of bounded size of one camera."""
-
-    def __init__(self, root: Path, key: str, fps: int, limits: FileLimits) -> None:
-        self._root, self._key, self._fps, self._limits = root, key, fps, limits
-        self._ordinal = -1
-        self._file: VideoJoiner | None = None
-
-    def append(self, mp4: bytes, length: int) -> dict[str, int | float]:
-        """Where the episode lies, as its row of the episodes table says."""
-        limit = self._limits.video_mb * _MB
-        if self._file is None or self._file.byte_count + len(mp4) > limit:
-            self._file = self._open_next()
-        start, stop = self._file.append(mp4)
-        if stop - start != length:
-            raise UserError(f"video of '{self._key}' has {stop - start} frames, not {length}")
-        chunk_index, file_index = self._limits.chunk_and_file(self._ordinal)
-        return {
-            f"videos/{self._key}/chunk_index": chunk_index,
-            f"videos/{self._key}/file_index": file_index,
-            f"videos/{self._key}/from_timestamp": start / self._fps,
-            f"videos/{self._key}/to_timestamp": stop / self._fps,
-        }
-
-    def _open_next(self) -> VideoJoiner:
-        self.close()
-        self._ordinal += 1
-        chunk_index, file_index = self._limits.chunk_and_file(self._ordinal)
-        path = self._root / layout.VIDEO_PATH.format(
-            video_key=self._key, chunk_index=chunk_index, file_index=file_index
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return VideoJoiner(path, self._fps)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def column_values(column: pa.ChunkedArray) -> np.ndarray:
-    """A (frames, size) array of a scalar or list column."""
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # No rows at all, or an older pyarrow.
-        array = pa.concat_arrays(array.chunks)
-    if isinstance(array, pa.FixedSizeListArray | pa.ListArray):
-        return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), -1)
-    return array.to_numpy(zero_copy_only=False)[:, None]
 
 
 def _claim(partial: Path) -> int:
