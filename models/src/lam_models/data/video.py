@@ -130,7 +130,8 @@ class VideoJoiner:
 
     def _accept(self, stream: VideoStream) -> None:
         if self._stream is None:
-            self._stream = self._output.add_stream_from_template(stream)
+            # Opaque: copied as is, where the decoder's name (libdav1d) is no encoder's.
+            self._stream = self._output.add_stream_from_template(stream, opaque=True)
             self._stream.time_base = stream.time_base
             self._extradata = stream.codec_context.extradata
         elif stream.codec_context.extradata != self._extradata:
@@ -167,8 +168,8 @@ class VideoFile:
         self._rate, self._tick_s = Fraction(rate), Fraction(tick_s)
         self._first_tick = self._stream.start_time or 0
         self._frames: Iterator[av.VideoFrame] = iter(())
-        self._next = -1
         self.frame_count = self._stream.frames or self._count_packets()
+        self._next = self.frame_count  # Nothing can be read on: the first read seeks.
 
     @property
     def fps(self) -> float:
