@@ -5,13 +5,8 @@ A new task is one file and one line here; the tests are parametrised over this r
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
-from lam_models.command import unknown
-
-if TYPE_CHECKING:
-    from lam_sim.tasks.task import Task
+from lam_sim.interface import find
+from lam_sim.tasks.task import Task
 
 TASKS: dict[str, str] = {
     "reach": "lam_sim.tasks.reach:Reach",
@@ -23,8 +18,5 @@ TASKS: dict[str, str] = {
 
 
 def task_class(name: str) -> type[Task]:
-    """The class of the task `name`; UserError with the nearest known name where there is none."""
-    if name not in TASKS:
-        raise unknown("task", name, TASKS)
-    module, _, attribute = TASKS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    """The task's class; UserError if there is none of that name."""
+    return find("task", name, TASKS)

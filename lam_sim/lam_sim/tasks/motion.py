@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from lam_models.geometry import Rotation, Vector3, limit_norm, so3_log
+from lam_models.geometry import Pose, Rotation, Vector3, limit_norm, so3_log
 from lam_models.types import Action
 from lam_sim.effectors import EndEffector
-from lam_sim.world import Truth
+from lam_sim.interface import Truth
 
 # Palm down with the base's x axis as the end effector's: what a yaw of zero means.
 _DOWN = np.diag([1.0, -1.0, -1.0])
@@ -51,6 +51,11 @@ class Style:
     closing_m_s: float = 0.35
     gain_hz: float = 6.0
     lag_s: float = 0.06
+
+
+def drawn_style(rng: np.random.Generator, speed_m_s: float = 0.45) -> Style:
+    """A style with a little variety in its speed: demonstrations are to differ."""
+    return Style(speed_m_s=speed_m_s * rng.uniform(0.9, 1.1))
 
 
 class Mover:
@@ -96,9 +101,9 @@ def _way(aim: Aim, position: Vector3) -> Vector3:
     way = aim.position - position
     if aim.arch_m == 0.0:
         return way
-    # A funnel: full height beyond 6 cm, down to the aim within 1 cm.
+    # A funnel: full height beyond 4 cm, down to the aim within 1 cm.
     aside_m = float(np.hypot(way[0], way[1]))
-    way[2] += aim.arch_m * np.clip((aside_m - 0.01) / 0.05, 0.0, 1.0)
+    way[2] += aim.arch_m * np.clip((aside_m - 0.01) / 0.03, 0.0, 1.0)
     way[:2] *= 1.0 - np.clip(way[2] / 0.04 - 0.5, 0.0, 1.0)
     return way
 
@@ -152,6 +157,17 @@ class PhasedExpert:
             and phase.done(truth)
         ):
             self._index, self._began_s = self._index + 1, truth.time_s
+
+
+def grip_yaw(T_base_body: Pose, T_base_ee: Pose) -> float:
+    """Yaw [rad] at which the fingers close along the body's y axis; of the two the nearer.
+
+    Where y stands upright, as in a body that has toppled, along z; an x axis is never closed along.
+    """
+    across = T_base_body[:2, 1] if abs(T_base_body[2, 1]) < 0.7 else T_base_body[:2, 2]
+    yaw = float(np.arctan2(-across[0], across[1]))
+    now = float(np.arctan2(T_base_ee[1, 0], T_base_ee[0, 0]))
+    return now + (yaw - now + np.pi / 2) % np.pi - np.pi / 2
 
 
 def reached(truth: Truth, position: Vector3, within_m: float) -> bool:

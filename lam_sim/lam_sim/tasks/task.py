@@ -9,13 +9,14 @@ import numpy as np
 if TYPE_CHECKING:
     from lam_sim.effectors import EndEffector
     from lam_sim.scene import Scene
-    from lam_sim.world import Expert, Truth
+    from lam_sim.interface import Expert, Truth
 
 
 class Task(Protocol):
     """One episode, drawn by `sample`: every random choice is made there and kept.
 
-    The names of the bodies and scalars it adds to a scene are the same for every draw.
+    The names of the bodies and scalars it adds to a scene are the same for every draw. Its expert
+    knows nothing of the draw but what truth tells, so that it can stand across a network.
     """
 
     name: ClassVar[str]
@@ -38,23 +39,3 @@ class Task(Protocol):
     def expert(self, effector: EndEffector, rng: np.random.Generator) -> Expert:
         """A fresh scripted expert for this episode."""
         ...
-
-
-class Dwell:
-    """True once a condition has held for `hold_s` without a break.
-
-    Counts the truth's own time, so it means the same at any rate at which it is asked.
-    """
-
-    def __init__(self, hold_s: float) -> None:
-        self._hold_s = hold_s
-        self._since_s: float | None = None
-
-    def held(self, condition: bool, time_s: float) -> bool:
-        """Note the condition at `time_s` [s]; whether it has held long enough by now."""
-        if not condition:
-            self._since_s = None
-            return False
-        if self._since_s is None:
-            self._since_s = time_s
-        return time_s - self._since_s >= self._hold_s - 1e-9
