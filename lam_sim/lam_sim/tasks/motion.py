@@ -165,8 +165,17 @@ def grip_yaw(T_base_body: Pose, T_base_ee: Pose) -> float:
     Where y stands upright, as in a body that has toppled, along z; an x axis is never closed along.
     """
     across = T_base_body[:2, 1] if abs(T_base_body[2, 1]) < 0.7 else T_base_body[:2, 2]
-    yaw = float(np.arctan2(-across[0], across[1]))
-    now = float(np.arctan2(T_base_ee[1, 0], T_base_ee[0, 0]))
+    return nearer_yaw(float(np.arctan2(-across[0], across[1])), T_base_ee)
+
+
+def yaw_of(T_base_ee: Pose) -> float:
+    """Yaw [rad] of a hand that points down."""
+    return float(np.arctan2(T_base_ee[1, 0], T_base_ee[0, 0]))
+
+
+def nearer_yaw(yaw: float, T_base_ee: Pose) -> float:
+    """`yaw` or its opposite [rad], whichever the hand is nearer to."""
+    now = yaw_of(T_base_ee)
     return now + (yaw - now + np.pi / 2) % np.pi - np.pi / 2
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from lam_models.geometry import Vector3
 from lam_sim.effectors import EndEffector
 from lam_sim.interface import Truth
-from lam_sim.tasks.motion import Aim, Mover, Phase, PhasedExpert, grip_yaw, reached
+from lam_sim.tasks.motion import Aim, Mover, Phase, PhasedExpert, grip_yaw, reached, yaw_of
 
 _SQUEEZE_M = 0.02
 _SLIPPED_M = 0.045
@@ -84,8 +84,8 @@ class PickAndSet:
 
     def _over_it(self, truth: Truth) -> bool:
         yaw = grip_yaw(truth.bodies[self._thing], truth.T_base_ee)
-        now = np.arctan2(truth.T_base_ee[1, 0], truth.T_base_ee[0, 0])
-        return reached(truth, self._grip_point(truth), 0.008) and abs(yaw - now) < 0.12
+        turned = abs(yaw - yaw_of(truth.T_base_ee)) < 0.12
+        return turned and reached(truth, self._grip_point(truth), 0.008)
 
     def _carry(self, truth: Truth) -> Aim:
         held = truth.T_base_ee[:3, 3] - truth.bodies[self._thing][:3, 3]
