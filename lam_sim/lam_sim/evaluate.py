@@ -1,0 +1,182 @@
+"""`lam eval`: how often a policy succeeds, for each task and hand, with 95 % Wilson intervals.
+
+Episodes are spread over worker processes and depend on (seed, index) alone. Nothing is rendered,
+except that episodes wanted as videos are run once more with a camera on: they are deterministic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lam_models.command import UserError
+from lam_sim import metaworld_venv, parallel
+from lam_sim.worlds import DEFAULT_KIND, KINDS, WorldChoice, kind_named, selection, some
+
+if TYPE_CHECKING:
+    from lam_sim.score import Cell
+
+SUMMARY = "measure how often a policy succeeds in simulation"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured."""
+
+    policy: str
+    kind: str
+    tasks: tuple[str, ...]
+    hands: tuple[str, ...]
+    episodes: int
+    seed: int
+    difficulty: float
+    distractors: tuple[str, ...]
+
+    def choices(self) -> list[WorldChoice]:
+        """One world a cell of the table, task by task."""
+        return [
+            WorldChoice(self.kind, task, hand, self.difficulty, self.distractors)
+            for task in self.tasks
+            for hand in self.hands
+        ]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--policy", required=True, help="expert, noop (holds still) or replay (acts blindly)")
+    add("--task", default="all", help="names joined by commas, or all (default)")
+    add("--hand", default="all", help="names joined by commas, or all (default)")
+    add("--episodes", type=int, default=100, help="per task and hand (default %(default)s)")
+    add("--seed", type=int, default=0, help="default %(default)s")
+    add("--difficulty", type=float, default=0.5, help="0 easy to 1 hard (default %(default)s)")
+    add("--distractors", default="none", help="names joined by commas, all or none")
+    add("--world", default=DEFAULT_KIND, help=f"{' or '.join(KINDS)} (default %(default)s)")
+    add("--workers", default="auto", help="processes, or auto: one a core (default %(default)s)")
+    add("--out", type=Path, default=None, help="folder for results.json, results.md and videos")
+    add(
+        "--video",
+        type=int,
+        default=0,
+        metavar="N",
+        help="write videos of the first N episodes and the first N failures of each task and hand",
+    )
+    add(
+        "--at-least",
+        type=float,
+        default=None,
+        metavar="RATE",
+        help="exit with 1 where the success rate of any task and hand is below this (0 to 1)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if metaworld_venv.needed(args.world):
+        metaworld_venv.continue_there("lam_sim.evaluate", args)
+    parallel.one_thread_each()
+    plan = _plan(args)
+    workers = parallel.worker_count(args.workers)
+    try:
+        with parallel.terminated_like_interrupted():
+            cells = _measure(plan, workers)
+            _report(plan, cells, args.out)
+            if args.video:
+                _film(plan, cells, args.video, args.out, workers)
+    except KeyboardInterrupt:
+        print("interrupted: nothing more is measured or written")
+        return 130
+    return _verdict(cells, args.at_least)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    """UserError for whatever cannot be."""
+    from lam_sim.actors import make_actor
+
+    for name, low in (("episodes", 1), ("seed", 0), ("video", 0)):
+        if getattr(args, name) < low:
+            raise UserError(f"--{name} is {getattr(args, name)}; allowed: {low} or more")
+    if args.at_least is not None and not 0.0 <= args.at_least <= 1.0:
+        raise UserError(f"--at-least is {args.at_least:g}; allowed: 0 to 1")
+    if args.video and args.out is None:
+        raise UserError("--video needs --out, the folder to write to")
+    make_actor(args.policy)
+    kind = kind_named(args.world)
+    return Plan(
+        policy=args.policy,
+        kind=args.world,
+        tasks=some("task", args.task, kind.tasks()),
+        hands=some("hand", args.hand, kind.hands()),
+        episodes=args.episodes,
+        seed=args.seed,
+        difficulty=args.difficulty,
+        distractors=selection("distractor", args.distractors, kind.distractors()),
+    )
+
+
+def _measure(plan: Plan, workers: int) -> list[Cell]:
+    from lam_sim.progress import episodes_progress
+    from lam_sim.score import Cell, EvaluationWork
+
+    cells = [Cell(choice.task, choice.hand) for choice in plan.choices()]
+    total = plan.episodes * len(cells)
+    make = partial(EvaluationWork, plan.policy)
+    with (
+        parallel.Workers(make, min(workers, total)) as crew,
+        episodes_progress(f"{plan.policy}", total) as progress,
+    ):
+        for i, outcome in enumerate(crew.ordered(_jobs(plan))):
+            cells[i // plan.episodes].outcomes.append(outcome)
+            progress.note(outcome.success)
+    return cells
+
+
+def _jobs(plan: Plan) -> Iterator[tuple[WorldChoice, int]]:
+    """Cell by cell, the same seeds in each."""
+    from lam_sim.rollout import episode_seed
+
+    for choice in plan.choices():
+        for i in range(plan.episodes):
+            yield choice, episode_seed(plan.seed, i)
+
+
+def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
+    from rich.console import Console
+
+    from lam_sim import score
+
+    Console().print(score.rich_table(plan.policy, cells))
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    results = {"command": "lam eval", **asdict(plan), "cells": [c.to_json() for c in cells]}
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (out / "results.md").write_text(score.markdown(plan.policy, cells))
+    print(f"results: {out / 'results.json'}, {out / 'results.md'}")
+
+
+def _film(plan: Plan, cells: list[Cell], count: int, out: Path, workers: int) -> None:
+    from lam_sim.score import FilmingWork
+
+    jobs = []
+    for choice, cell in zip(plan.choices(), cells, strict=True):
+        failures = [outcome for outcome in cell.outcomes if not outcome.success]
+        for outcome in dict.fromkeys([*cell.outcomes[:count], *failures[:count]]):
+            jobs.append((choice, outcome))
+    folder = out / "videos"
+    folder.mkdir(parents=True, exist_ok=True)
+    with parallel.Workers(partial(FilmingWork, plan.policy, folder), workers) as crew:
+        names = list(crew.ordered(jobs))
+    print(f"videos: {len(names)} in {folder}")
+
+
+def _verdict(cells: list[Cell], at_least: float | None) -> int:
+    if at_least is None:
+        return 0
+    short = [cell for cell in cells if cell.rate < at_least]
+    for cell in short:
+        print(f"{cell.task} with {cell.hand}: {cell.rate:.3f} is below {at_least:g}")
+    return 1 if short else 0

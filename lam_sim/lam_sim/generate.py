@@ -1,0 +1,258 @@
+"""`lam data generate`: demonstrations of the scripted expert as a LeRobot v3 dataset.
+
+Worker processes simulate, render and encode whole episodes; this process appends them in the order
+of their index. An episode depends on (seed, index) alone, so the dataset does not depend on the
+number of workers, and the same command writes the same dataset again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lam_models.command import UserError
+from lam_sim import metaworld_venv, parallel
+from lam_sim.worlds import DEFAULT_KIND, KINDS, WorldChoice, kind_named, selection, some
+
+if TYPE_CHECKING:
+    from lam_models.data.lerobot_write import DatasetWriter
+    from lam_sim.recording import Recording
+
+SUMMARY = "record demonstrations of the scripted expert as a LeRobot dataset"
+
+# --only-successes gives up when fewer than one attempt in this many succeeds.
+_ATTEMPTS_PER_EPISODE = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One dataset: what to record and where. Its fields but `out` go into its origin.json."""
+
+    out: Path
+    kind: str
+    tasks: tuple[str, ...]
+    hand: str
+    episodes: int
+    distractors: tuple[str, ...]
+    difficulty: float
+    noise_m: float
+    human: bool
+    seed: int
+    size: int
+    fps: int | None
+    with_actions: bool
+    only_successes: bool
+    codec: str
+
+    def choice(self, index: int) -> WorldChoice:
+        """The world of the index-th attempt: the tasks take turns."""
+        task = self.tasks[index % len(self.tasks)]
+        return WorldChoice(
+            self.kind, task, self.hand, self.difficulty, self.distractors, self.human
+        )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--task", default="pick_place", help="names joined by commas, or all; they take turns")
+    add(
+        "--hand",
+        default=None,
+        help="names joined by commas, or all. Hands differ in the size of their actions, so "
+        "several hands give one dataset each, OUT/<hand> (default: the first hand of the world)",
+    )
+    add("--episodes", type=int, default=100, help="of each dataset (default %(default)s)")
+    add("--out", type=Path, required=True, help="folder to write; must not exist")
+    add("--overwrite", action="store_true", help="replace a dataset at OUT once the new is whole")
+    add("--distractors", default="none", help="names joined by commas, all or none")
+    add("--difficulty", type=float, default=0.5, help="0 easy to 1 hard (default %(default)s)")
+    add(
+        "--noise",
+        type=float,
+        default=0.006,
+        help="m; disturbs what is executed, not what is recorded, so that recoveries are shown "
+        "(standard deviation per axis and action, default %(default)s)",
+    )
+    add("--human", action="store_true", help="vary the body per episode; hands look human")
+    add("--without-actions", action="store_true", help="video only: no states, no actions")
+    add("--only-successes", action="store_true", help="leave failed episodes out")
+    add("--seed", type=int, default=0, help="default %(default)s")
+    add("--size", type=int, default=128, help="image side in pixels (default %(default)s)")
+    add("--fps", type=int, default=None, help="a divisor of the control rate (default: that rate)")
+    add("--codec", default="h264", help="h264 (fast) or av1 (LeRobot's own; default %(default)s)")
+    add("--world", default=DEFAULT_KIND, help=f"{' or '.join(KINDS)} (default %(default)s)")
+    add("--workers", default="auto", help="processes, or auto: one a core (default %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    if metaworld_venv.needed(args.world):
+        metaworld_venv.continue_there("lam_sim.generate", args)
+    parallel.one_thread_each()
+    plans = _plans(args)
+    workers = parallel.worker_count(args.workers)
+    try:
+        with parallel.terminated_like_interrupted():
+            for plan in plans:
+                with _place(plan.out, args.overwrite):
+                    _write_dataset(plan, workers)
+    except KeyboardInterrupt:
+        print(f"interrupted: {plan.out} was not written")
+        return 130
+    return 0
+
+
+def _plans(args: argparse.Namespace) -> list[Plan]:
+    """One plan a hand; UserError for whatever cannot be."""
+    from lam_models.data.video import codec_named
+
+    for name, low in (("episodes", 1), ("size", 16), ("seed", 0), ("noise", 0.0)):
+        if getattr(args, name) < low:
+            raise UserError(f"--{name} is {getattr(args, name)}; allowed: {low} or more")
+    if args.size % 2:
+        raise UserError(f"--size is {args.size}; video needs an even number")
+    codec_named(args.codec)
+    kind = kind_named(args.world)
+    hands = some("hand", args.hand or kind.hands()[0], kind.hands())
+    out = Path(args.out)
+    plans = [
+        Plan(
+            out=out / hand if len(hands) > 1 else out,
+            kind=args.world,
+            tasks=some("task", args.task, kind.tasks()),
+            hand=hand,
+            episodes=args.episodes,
+            distractors=selection("distractor", args.distractors, kind.distractors()),
+            difficulty=args.difficulty,
+            noise_m=args.noise,
+            human=args.human,
+            seed=args.seed,
+            size=args.size,
+            fps=args.fps,
+            with_actions=not args.without_actions,
+            only_successes=args.only_successes,
+            codec=args.codec,
+        )
+        for hand in hands
+    ]
+    for plan in plans:
+        _check_place(plan.out, args.overwrite)
+    return plans
+
+
+def _check_place(out: Path, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    if not overwrite:
+        raise UserError(f"{out} exists already: choose another --out, or --overwrite it")
+    if not (out / "meta" / "info.json").exists():
+        raise UserError(f"{out} is not a dataset: --overwrite leaves it alone")
+
+
+@contextlib.contextmanager
+def _place(out: Path, overwrite: bool) -> Iterator[None]:
+    """Move a dataset that is to be replaced aside, and back if the new one fails."""
+    if not (overwrite and out.exists()):
+        yield
+        return
+    old = out.with_name(out.name + ".old")
+    if old.exists():
+        raise UserError(f"{old} is in the way: remove it first")
+    out.rename(old)
+    try:
+        yield
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old)
+
+
+def _write_dataset(plan: Plan, workers: int) -> None:
+    from lam_models.data.lerobot_write import DatasetWriter
+    from lam_sim.progress import episodes_progress
+    from lam_sim.recording import RecordingWork
+
+    settings = _recording_settings(plan)
+    plan.out.parent.mkdir(parents=True, exist_ok=True)
+    make = partial(RecordingWork, settings)
+    with (
+        DatasetWriter(plan.out, settings.schema, plan.codec) as writer,
+        parallel.Workers(make, min(workers, plan.episodes)) as crew,
+        episodes_progress(str(plan.out), plan.episodes) as progress,
+    ):
+        attempts = 0
+        for recording in crew.ordered(_jobs(plan)):
+            attempts += 1
+            kept = _keep(plan, writer, recording, attempts)
+            progress.note(recording.outcome.success, kept)
+            if progress.done == plan.episodes:
+                break
+    _write_origin(plan, attempts, progress.successes)
+    print(f"{plan.out}: {progress.summary()}")
+
+
+def _recording_settings(plan: Plan):
+    from lam_sim.recording import RecordingSettings, dataset_schema
+
+    kind = kind_named(plan.kind)
+    worlds = [kind.make(plan.choice(i)) for i in range(len(plan.tasks))]
+    control_hz = round(worlds[0].control_hz)
+    fps = plan.fps or control_hz
+    if fps <= 0 or control_hz % fps:
+        raise UserError(f"--fps is {fps}; allowed: divisors of the control rate, {control_hz} Hz")
+    repeat = control_hz // fps
+    schema = dataset_schema(worlds, plan.size, repeat, plan.with_actions)
+    for world in worlds:
+        world.close()
+    return RecordingSettings(schema, repeat, plan.noise_m, plan.codec)
+
+
+def _jobs(plan: Plan) -> Iterator[tuple[WorldChoice, int]]:
+    """Attempts in order: as many as episodes, or without end where failures do not count."""
+    from lam_sim.rollout import episode_seed
+
+    indices = itertools.count() if plan.only_successes else range(plan.episodes)
+    return ((plan.choice(i), episode_seed(plan.seed, i)) for i in indices)
+
+
+def _keep(plan: Plan, writer: DatasetWriter, recording: Recording, attempts: int) -> bool:
+    """Append the episode unless it failed and failures are unwanted."""
+    if plan.only_successes and not recording.outcome.success:
+        if attempts >= _ATTEMPTS_PER_EPISODE * plan.episodes:
+            raise UserError(
+                f"fewer than {plan.episodes} of {attempts} attempts succeeded: lower --noise or "
+                f"--difficulty, or leave out --only-successes"
+            )
+        return False
+    writer.append(recording.episode)
+    return True
+
+
+def _write_origin(plan: Plan, attempts: int, successes: int) -> None:
+    """How the dataset came about, beside LeRobot's own files; the same for the same command."""
+    import mujoco
+    import numpy as np
+
+    fields = {key: value for key, value in asdict(plan).items() if key != "out"}
+    versions = {"mujoco": mujoco.__version__, "numpy": np.__version__}
+    versions["python"] = platform.python_version()
+    content = {
+        "command": "lam data generate",
+        **fields,
+        "attempts": attempts,
+        "successes": successes,
+        "versions": versions,
+    }
+    path = plan.out / "origin.json"
+    partial_path = path.with_name("origin.json.partial")
+    partial_path.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial_path, path)

@@ -1,0 +1,113 @@
+"""The kinds of world by name, and the choice of one world out of a kind.
+
+A kind knows its tasks, hands and distractors and makes worlds; nothing here imports a simulator
+before a world is made, so that names can be checked and help be shown at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from lam_models.command import UserError, unknown
+from lam_sim.interface import World, find
+
+KINDS = {
+    "table": "lam_sim.worlds:TableKind",
+    "metaworld": "lam_sim.metaworld:MetaWorldKind",
+}
+DEFAULT_KIND = "table"
+
+
+@dataclass(frozen=True)
+class WorldChoice:
+    """One world: everything but the seed. Can be sent between processes."""
+
+    kind: str
+    task: str
+    hand: str
+    difficulty: float = 0.5
+    distractors: tuple[str, ...] = ()
+    embodiment_variation: bool = False
+
+
+class Kind(Protocol):
+    """A family of worlds that differ in task, hand and appearance."""
+
+    def tasks(self) -> tuple[str, ...]: ...
+
+    def hands(self) -> tuple[str, ...]: ...
+
+    def distractors(self) -> tuple[str, ...]: ...
+
+    def time_limit_s(self, task: str) -> float:
+        """Simulated seconds after which an episode has failed."""
+        ...
+
+    def make(self, choice: WorldChoice) -> World: ...
+
+
+class TableKind:
+    """Our own world: a Panda at a table."""
+
+    def tasks(self) -> tuple[str, ...]:
+        from lam_sim.tasks import TASKS
+
+        return tuple(TASKS)
+
+    def hands(self) -> tuple[str, ...]:
+        from lam_sim.effectors import EFFECTORS
+
+        return tuple(EFFECTORS)
+
+    def distractors(self) -> tuple[str, ...]:
+        from lam_sim.distractors import DISTRACTORS
+
+        return tuple(DISTRACTORS)
+
+    def time_limit_s(self, task: str) -> float:
+        from lam_sim.tasks import task_class
+
+        return task_class(task).time_limit_s
+
+    def make(self, choice: WorldChoice) -> World:
+        from lam_sim.world import TableWorld, WorldSettings
+
+        settings = WorldSettings(
+            task=choice.task,
+            end_effector=choice.hand,
+            difficulty=choice.difficulty,
+            distractors=choice.distractors,
+            embodiment_variation=choice.embodiment_variation,
+        )
+        return TableWorld(settings)
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of this name; UserError for an unknown one."""
+    return find("world", name, KINDS)()
+
+
+def selection(thing: str, text: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Names out of "a,b", "all" or "none", each known and none twice; UserError otherwise."""
+    names = tuple(known)
+    if text == "all":
+        return names
+    if text == "none":
+        return ()
+    chosen = tuple(name.strip() for name in text.split(","))
+    for name in chosen:
+        if name not in names:
+            raise unknown(thing, name, names)
+        if chosen.count(name) > 1:
+            raise UserError(f"{thing} '{name}' is given twice")
+    return chosen
+
+
+def some(thing: str, text: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Like `selection`, but at least one."""
+    chosen = selection(thing, text, known)
+    if not chosen:
+        raise UserError(f"choose at least one {thing} of: {', '.join(known)}")
+    return chosen
