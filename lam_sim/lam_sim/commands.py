@@ -24,6 +24,7 @@ class DeltaCommand:
     """One relative end-effector motion, to be begun at `stamp_ns` and spread over `duration_s`.
 
     delta_ee: translation m and rotation vector rad, in the axes of `frame`.
+    source: "teleop", "policy", "expert" or "unknown".
     """
 
     delta_ee: Float64[np.ndarray, "6"]
@@ -31,18 +32,22 @@ class DeltaCommand:
     duration_s: float
     stamp_ns: int
     sequence: int = 0
-    source: int = 0
+    source: str = "unknown"
 
 
 @dataclass(frozen=True)
 class CommandLimits:
-    """What a sane command looks like. Speeds are those the delta asks for over its duration."""
+    """What a sane command looks like. Speeds are those the delta asks for over its duration.
+
+    teleop_hold_s: how long after a person's last command nobody else may command.
+    """
 
     max_age_s: float = 0.25
     max_ahead_s: float = 0.1
     max_duration_s: float = 1.0
     max_speed_m_s: float = 1.5
     max_turn_rad_s: float = 6.0
+    teleop_hold_s: float = 0.5
 
 
 def delta_fault(command: DeltaCommand, now_ns: int, limits: CommandLimits) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Pose as PoseMessage
 from geometry_msgs.msg import PoseStamped, Vector3
 from jaxtyping import Float64, UInt8
@@ -19,8 +21,9 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
 from lam_models.geometry import Pose, matrix_from_quat, pose, quat_from_matrix
+from lam_models.sense.pixels import decode_compressed, decode_raw
 from lam_sim.commands import BASE_FRAME, DeltaCommand
-from lam_sim.world import Truth
+from lam_sim.interface import Truth
 
 NS_PER_S = 1_000_000_000
 SOURCES: Mapping[str, int] = {
@@ -29,6 +32,7 @@ SOURCES: Mapping[str, int] = {
     "policy": EndEffectorDelta.SOURCE_POLICY,
     "expert": EndEffectorDelta.SOURCE_EXPERT,
 }
+_SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
 # Truth's time since reset [s] travels among the scalars: the header's stamp is on the robot's
 # clock, like that of every other stream.
 _TIME_SCALAR = "time_s"
@@ -83,6 +87,15 @@ def jpeg_image(pixels: Pixels, stamp_ns: int, frame_id: str, quality: int) -> Co
     )
 
 
+def pixels_of(message: Image | CompressedImage) -> Pixels:
+    """The RGB pixels of an image message; UserError where it cannot be read."""
+    if isinstance(message, CompressedImage):
+        return decode_compressed(message.data, message.format)
+    return decode_raw(
+        message.data, message.encoding, message.height, message.width, message.step
+    )
+
+
 def joint_state(names: Sequence[str], positions: np.ndarray, stamp_ns: int) -> JointState:
     """Positions [rad or m] of named joints: a measurement, or a command."""
     return JointState(
@@ -125,7 +138,7 @@ def delta_message(command: DeltaCommand) -> EndEffectorDelta:
         rotation=Vector3(x=a, y=b, z=c),
         duration=duration_message(command.duration_s),
         sequence=command.sequence,
-        source=command.source,
+        source=SOURCES[command.source],
     )
 
 
@@ -138,7 +151,7 @@ def delta_command(message: EndEffectorDelta) -> DeltaCommand:
         duration_s=time_ns(message.duration) / NS_PER_S,
         stamp_ns=time_ns(message.header.stamp),
         sequence=message.sequence,
-        source=message.source,
+        source=_SOURCE_NAMES.get(message.source, "unknown"),
     )
 
 
@@ -167,3 +180,40 @@ def truth_from(message: WorldTruth) -> Truth:
         bodies=dict(zip(message.names, map(pose_matrix, message.poses), strict=True)),
         scalars=scalars,
     )
+
+
+@dataclass(frozen=True)
+class SimHealth:
+    """How the simulator fares: totals since start, and what is new since the last report."""
+
+    real_time_factor: float
+    tick_overruns: int
+    refused_commands: int
+    new_overruns: int
+    new_refusals: int
+    last_refusal: str
+
+
+def diagnostics(health: SimHealth, stamp_ns: int) -> DiagnosticArray:
+    """The /diagnostics message; a warning where ticks were dropped or commands refused lately."""
+    text = f"{health.real_time_factor:.2f} x real time"
+    level = DiagnosticStatus.OK
+    if health.new_overruns:
+        level, text = DiagnosticStatus.WARN, f"{health.new_overruns} stalls, {text}"
+    if health.new_refusals:
+        level = DiagnosticStatus.WARN
+        text = f"{health.new_refusals} commands refused, last {health.last_refusal}"
+    values = {
+        "real_time_factor": f"{health.real_time_factor:.3f}",
+        "tick_overruns": str(health.tick_overruns),
+        "refused_commands": str(health.refused_commands),
+        "last_refusal": health.last_refusal,
+    }
+    status = DiagnosticStatus(
+        level=level,
+        name="sim_node",
+        message=text,
+        hardware_id="simulated_arm",
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+    return DiagnosticArray(header=header(stamp_ns), status=[status])

@@ -1,0 +1,67 @@
+"""When cameras expose and what becomes of the picture. No ROS: outlets are given.
+
+Pictures are drawn, encoded and sent only where somebody listens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+
+from lam_sim.interface import World
+from lam_sim.pacing import DelayLine, Stream
+
+Pixels = UInt8[np.ndarray, "height width 3"]
+
+
+class Publisher(Protocol):
+    """The part of a ROS publisher that is used."""
+
+    def publish(self, message: Any) -> None: ...
+
+    def get_subscription_count(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """A topic and the form its pictures take, from pixels and exposure time [ns]."""
+
+    publisher: Publisher
+    encode: Callable[[Pixels, int], Any]
+
+
+class Cameras:
+    """All cameras expose on the same ticks, `rate_hz`; pictures leave `latency_ns` later."""
+
+    def __init__(
+        self,
+        outlets: Mapping[str, Sequence[Outlet]],
+        size: tuple[int, int],
+        rate_hz: float,
+        latency_ns: int,
+    ) -> None:
+        self._outlets = outlets
+        self._height, self._width = size
+        self._exposures = Stream(rate_hz)
+        self._waiting: DelayLine[tuple[Publisher, Any]] = DelayLine(latency_ns)
+
+    def tick(self, world: World, sim_ns: int, stamp_ns: int) -> None:
+        """Expose where that is due, and send what has waited long enough."""
+        if self._exposures.due(sim_ns):
+            for camera, outlets in self._outlets.items():
+                wanted = [o for o in outlets if o.publisher.get_subscription_count()]
+                if wanted:
+                    pixels = world.render(camera, self._height, self._width)
+                for outlet in wanted:
+                    item = (outlet.publisher, outlet.encode(pixels, stamp_ns))
+                    self._waiting.put(item, sim_ns)
+        for publisher, message in self._waiting.ready(sim_ns):
+            publisher.publish(message)
+
+    def forget(self) -> None:
+        """Drop the pictures of an episode that is over."""
+        self._waiting.clear()
