@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lam_models.data.lerobot_layout import Schema, camera, scalar, vector
+from lam_models.data.lerobot_layout import FileLimits, Schema, camera, scalar, vector
 from lam_models.data.lerobot_read import Dataset
 from lam_models.data.lerobot_write import DatasetWriter
 
@@ -98,9 +98,9 @@ def image(episode: int, frame: int, height: int, width: int) -> np.ndarray:
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def write_ours(path: Path, codec: str) -> None:
+def write_ours(path: Path, codec: str, limits: FileLimits) -> None:
     rng = np.random.default_rng(0)
-    with DatasetWriter(path, SCHEMA, codec=codec) as writer:
+    with DatasetWriter(path, SCHEMA, codec, limits) as writer:
         for episode, (length, task) in enumerate(zip(LENGTHS, TASKS, strict=True)):
             for i in range(length):
                 writer.add_frame(
@@ -163,11 +163,11 @@ def compare_theirs(theirs: Dataset, ours: Dataset) -> None:
         np.testing.assert_allclose(mine, its, atol=1e-5)
 
 
-def check(python: str, codec: str, their_codec: str) -> None:
+def check(python: str, codec: str, their_codec: str, limits: FileLimits) -> None:
     print(f"ours in {codec}, LeRobot's in {their_codec}")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_ours(root / "ours", codec)
+        write_ours(root / "ours", codec, limits)
         script = root / "lerobot_side.py"
         script.write_text(LEROBOT_SIDE)
         arguments = [root / "ours", root / "theirs", root / "seen.json", their_codec]
@@ -188,8 +188,9 @@ def main() -> int:
     if not python:
         print("skipped: LEROBOT_PYTHON does not name the python of an environment with lerobot")
         return 0
-    check(python, "h264", "libsvtav1")
-    check(python, "av1", "h264")
+    check(python, "h264", "libsvtav1", FileLimits())
+    # No room at all: every episode has its own files, two files a chunk.
+    check(python, "av1", "h264", FileLimits(data_mb=0, video_mb=0, files_per_chunk=2))
     print("LeRobot opens our datasets and we open its: all equal")
     return 0
 

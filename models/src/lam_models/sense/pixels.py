@@ -6,7 +6,7 @@ area everywhere: what a policy was trained on and what it sees must be made alik
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,8 +16,10 @@ from lam_models.command import UserError, unknown
 
 # Anything with the buffer protocol: bytes, memoryview, array.array, ndarray.
 Buffer = Any
-Image = UInt8[np.ndarray, "height width 3"]
-Fit = Literal["stretch", "letterbox", "crop"]
+Image = UInt8[np.ndarray, "rows columns 3"]
+Sized = UInt8[np.ndarray, "{height} {width} 3"]
+
+FITS = ("stretch", "letterbox", "crop")
 
 # Channels a pixel, and how OpenCV turns them into RGB (None: they are).
 _ENCODINGS: dict[str, tuple[int, int | None]] = {
@@ -30,7 +32,7 @@ _ENCODINGS: dict[str, tuple[int, int | None]] = {
 _DEPTH_ENCODINGS = ("16UC1", "32FC1", "mono16")
 
 
-def decode_raw(data: Buffer, encoding: str, height: int, width: int, step: int) -> Image:
+def decode_raw(data: Buffer, encoding: str, height: int, width: int, step: int) -> Sized:
     """The pixels of a sensor_msgs/Image with rows of `step` bytes.
 
     rgb8 is a view of `data` (read-only where that is), every other encoding one copy.
@@ -62,14 +64,14 @@ def decode_compressed(data: Buffer, description: str = "") -> Image:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def fit(image: Image, height: int, width: int, how: Fit = "crop") -> Image:
+def fit(image: Image, height: int, width: int, how: str = "crop") -> Sized:
     """The image resized to (height, width), by area.
 
     stretch: both sides on their own. letterbox: whole image, black bars. crop: the largest centred
     part of the wanted aspect ratio.
     """
-    if how not in get_args(Fit):
-        raise unknown("way to fit an image", how, get_args(Fit))
+    if how not in FITS:
+        raise unknown("way to fit an image", how, FITS)
     if image.shape[:2] == (height, width):
         return image
     if how == "stretch":
@@ -86,7 +88,8 @@ def fit(image: Image, height: int, width: int, how: Fit = "crop") -> Image:
     return out
 
 
-def _centre(image: Image, height: int, width: int) -> Image:
+def _centre(image: Image, height: int, width: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """The largest centred part of the aspect ratio width / height."""
     scale = max(height / image.shape[0], width / image.shape[1])
     rows = min(image.shape[0], max(1, round(height / scale)))
     columns = min(image.shape[1], max(1, round(width / scale)))
@@ -94,5 +97,5 @@ def _centre(image: Image, height: int, width: int) -> Image:
     return image[top : top + rows, left : left + columns]
 
 
-def _resize(image: Image, height: int, width: int) -> Image:
+def _resize(image: Image, height: int, width: int) -> Sized:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
