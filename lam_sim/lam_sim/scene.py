@@ -159,7 +159,7 @@ class Scene:
             name=f"{name}_unit", pos=(*center_m, 0.0), quat=_yaw_quat(yaw_rad)
         )
         wood = (0.55, 0.42, 0.30, 1.0)
-        deep, wide, high = 0.09, 0.11, 0.065
+        deep, wide, high = 0.09, 0.11, 0.05
         for sign in (-1.0, 1.0):
             _geom(unit, _BOX, (deep, 0.005, high), (0, sign * wide, high), wood, FIXED)
         _geom(unit, _BOX, (deep, wide, 0.005), (0, 0, 2 * high), wood, FIXED)
@@ -181,7 +181,7 @@ class Scene:
         for sign in (-1.0, 1.0):
             side = (0.075, 0.004, 0.03)
             _geom(box, _BOX, side, (0.075, sign * inner, 0.04 - high), rgba, NOTHING, mass=0.05)
-        _add_handle(self._add_child(box, f"{name}_handle", (-0.055, 0.0, 0.0)))
+        _add_handle(self._add_child(box, f"{name}_handle", (-0.07, 0.0, 0.02)))
 
     def _add_body(
         self, name: str, position_m: tuple[float, ...], yaw_rad: float
@@ -204,7 +204,7 @@ def _add_handle(handle: mujoco.MjsBody) -> None:
     metal = (0.75, 0.76, 0.78, 1.0)
     _geom(handle, _BOX, (0.007, 0.05, 0.01), (0, 0, 0), metal, FIXED, mass=0.05, friction=1.0)
     for sign in (-1.0, 1.0):
-        _geom(handle, _BOX, (0.024, 0.006, 0.008), (0.024, sign * 0.044, 0), metal, NOTHING, mass=0.01)
+        _geom(handle, _BOX, (0.029, 0.006, 0.008), (0.029, sign * 0.044, 0), metal, NOTHING, mass=0.01)
 
 
 def _geom(
