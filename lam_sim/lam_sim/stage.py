@@ -18,8 +18,8 @@ PLAIN_COLOR = {"wall": (0.80, 0.83, 0.86), "table": (0.62, 0.57, 0.52)}
 
 _TABLE_HALF_M = (0.55, 0.65, 0.02)
 _TABLE_CENTER_M = (0.40, 0.0, -0.02)
-_FRONT_EYE_M = (1.22, 0.0, 0.60)
-_FRONT_AIM_M = (0.40, 0.0, 0.10)
+_FRONT_EYE_M = (1.10, -0.28, 0.66)
+_FRONT_AIM_M = (0.43, 0.0, 0.10)
 
 
 def new_spec() -> mujoco.MjSpec:
@@ -45,7 +45,7 @@ def new_spec() -> mujoco.MjSpec:
         name="front",
         pos=_FRONT_EYE_M,
         quat=looking(np.subtract(_FRONT_AIM_M, _FRONT_EYE_M)),
-        fovy=42.0,
+        fovy=40.0,
     )
     return spec
 

@@ -116,7 +116,7 @@ class TableWorld:
         for body in flange.find_all("body"):
             body.gravcomp = 1.0
         flange.add_site(name="ee_link", pos=(0, 0, self.effector.grasp_point_m))
-        eye = np.array([0.075, 0.0, 0.02])
+        eye = np.array(self.effector.camera_m)
         aim = np.array([0.0, 0.0, self.effector.grasp_point_m + 0.01])
         flange.add_camera(name="wrist", pos=eye, quat=looking(aim - eye, (1, 0, 0)), fovy=70.0)
         scene = Scene(spec)

@@ -31,6 +31,7 @@ class EndEffector(Protocol):
     max_aperture_m: the widest opening that `grasp` makes.
     grasp_point_m: distance along z from the flange to ee_link.
     tip_reach_m: how far the fingertips reach beyond ee_link, along z.
+    camera_m: where the wrist camera sits in the flange's frame; it looks at ee_link.
     human: whether it can pass for a human hand when the embodiment is varied.
     """
 
@@ -44,6 +45,7 @@ class EndEffector(Protocol):
     max_aperture_m: float
     grasp_point_m: float
     tip_reach_m: float
+    camera_m: tuple[float, float, float]
 
     def __init__(self, look: Look = ...) -> None: ...
 

@@ -21,6 +21,7 @@ class ParallelGripper:
     joint_names = ("gripper_width",)
     max_aperture_m = 2 * _TRAVEL_M
     tip_reach_m = 0.01
+    camera_m = (0.085, 0.0, 0.03)
 
     def __init__(self, look: Look = Look()) -> None:
         self._look = look
