@@ -1,0 +1,1 @@
+"""Launching the robot: launch files with or without `ros2 launch`, and the `lam` command."""
