@@ -12,16 +12,21 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import UInt8
 
-from lam_sim.interface import World
 from lam_sim.pacing import DelayLine, Stream
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 
 
+class Drawn(Protocol):
+    """The part of a world that is used."""
+
+    def render(self, camera: str, height: int, width: int) -> Pixels: ...
+
+
 class Publisher(Protocol):
     """The part of a ROS publisher that is used."""
 
-    def publish(self, message: Any) -> None: ...
+    def publish(self, msg: Any) -> None: ...
 
     def get_subscription_count(self) -> int: ...
 
@@ -49,18 +54,28 @@ class Cameras:
         self._exposures = Stream(rate_hz)
         self._waiting: DelayLine[tuple[Publisher, Any]] = DelayLine(latency_ns)
 
-    def tick(self, world: World, sim_ns: int, stamp_ns: int) -> None:
+    def warm_up(self, world: Drawn) -> None:
+        """Make the drawing context now: that takes long, and later it would stall the arm."""
+        if any(self._outlets.values()):
+            world.render(next(iter(self._outlets)), self._height, self._width)
+
+    def tick(self, world: Drawn, sim_ns: int, stamp_ns: int) -> None:
         """Expose where that is due, and send what has waited long enough."""
         if self._exposures.due(sim_ns):
             for camera, outlets in self._outlets.items():
-                wanted = [o for o in outlets if o.publisher.get_subscription_count()]
-                if wanted:
-                    pixels = world.render(camera, self._height, self._width)
-                for outlet in wanted:
-                    item = (outlet.publisher, outlet.encode(pixels, stamp_ns))
-                    self._waiting.put(item, sim_ns)
+                self._expose(world, camera, outlets, sim_ns, stamp_ns)
         for publisher, message in self._waiting.ready(sim_ns):
             publisher.publish(message)
+
+    def _expose(
+        self, world: Drawn, camera: str, outlets: Sequence[Outlet], sim_ns: int, stamp_ns: int
+    ) -> None:
+        wanted = [outlet for outlet in outlets if outlet.publisher.get_subscription_count()]
+        if not wanted:
+            return
+        pixels = world.render(camera, self._height, self._width)
+        for outlet in wanted:
+            self._waiting.put((outlet.publisher, outlet.encode(pixels, stamp_ns)), sim_ns)
 
     def forget(self) -> None:
         """Drop the pictures of an episode that is over."""

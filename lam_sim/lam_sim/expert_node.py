@@ -13,7 +13,6 @@ import sys
 import numpy as np
 import rcl_interfaces.msg
 import rclpy
-from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -22,6 +21,7 @@ from sensor_msgs.msg import JointState
 
 from lam_models.command import UserError
 from lam_models.settings import declare
+from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
 from lam_sim import messages
 from lam_sim.commands import BASE_FRAME, DeltaCommand
 from lam_sim.effectors import find_effector
@@ -113,4 +113,4 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"expert_node: {error}")
     finally:
-        rclpy.try_shutdown()
+        rclpy.shutdown()

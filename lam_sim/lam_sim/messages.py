@@ -16,14 +16,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Pose as PoseMessage
 from geometry_msgs.msg import PoseStamped, Vector3
 from jaxtyping import Float64, UInt8
-from lam_msgs.msg import EndEffectorDelta, WorldTruth
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Header
 
 from lam_models.geometry import Pose, matrix_from_quat, pose, quat_from_matrix
 from lam_models.sense.pixels import decode_compressed, decode_raw
+from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
+from lam_msgs.srv import ResetWorld
 from lam_sim.commands import BASE_FRAME, DeltaCommand
 from lam_sim.interface import Truth
+from lam_sim.session import EpisodeRequest, Session, State
 
 NS_PER_S = 1_000_000_000
 SOURCES: Mapping[str, int] = {
@@ -33,6 +35,11 @@ SOURCES: Mapping[str, int] = {
     "expert": EndEffectorDelta.SOURCE_EXPERT,
 }
 _SOURCE_NAMES = {number: name for name, number in SOURCES.items()}
+_STATES: Mapping[State, int] = {
+    "running": EpisodeInfo.STATE_RUNNING,
+    "succeeded": EpisodeInfo.STATE_SUCCEEDED,
+    "failed": EpisodeInfo.STATE_FAILED,
+}
 # Truth's time since reset [s] travels among the scalars: the header's stamp is on the robot's
 # clock, like that of every other stream.
 _TIME_SCALAR = "time_s"
@@ -91,9 +98,7 @@ def pixels_of(message: Image | CompressedImage) -> Pixels:
     """The RGB pixels of an image message; UserError where it cannot be read."""
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data, message.format)
-    return decode_raw(
-        message.data, message.encoding, message.height, message.width, message.step
-    )
+    return decode_raw(message.data, message.encoding, message.height, message.width, message.step)
 
 
 def joint_state(names: Sequence[str], positions: np.ndarray, stamp_ns: int) -> JointState:
@@ -155,10 +160,16 @@ def delta_command(message: EndEffectorDelta) -> DeltaCommand:
     )
 
 
-def truth_message(truth: Truth, stamp_ns: int) -> WorldTruth:
-    """The geometric part of a WorldTruth; the caller fills in the episode's fields."""
+def truth_message(session: Session, stamp_ns: int) -> WorldTruth:
+    """What the simulation knows now."""
+    truth = session.truth
     return WorldTruth(
         header=header(stamp_ns, BASE_FRAME),
+        episode_id=session.episode_id,
+        task=session.request.task,
+        instruction=session.world.instruction,
+        end_effector=session.request.end_effector,
+        success=session.state == "succeeded",
         ee_pose=pose_message(truth.T_base_ee),
         joint_names=list(truth.joint_names),
         joint_positions=array.array("d", truth.joint_positions.tolist()),
@@ -182,15 +193,39 @@ def truth_from(message: WorldTruth) -> Truth:
     )
 
 
+def episode_info(session: Session, stamp_ns: int) -> EpisodeInfo:
+    """The state of the current episode."""
+    return EpisodeInfo(
+        header=header(stamp_ns),
+        episode_id=session.episode_id,
+        state=_STATES[session.state],
+        task=session.request.task,
+        instruction=session.world.instruction,
+        end_effector=session.request.end_effector,
+        seed=session.request.seed,
+        started=time_message(session.started_ns),
+        elapsed=duration_message(session.elapsed_s),
+    )
+
+
+def requested(message: ResetWorld.Request, current: EpisodeRequest) -> EpisodeRequest:
+    """The episode that a reset asks for; what it leaves empty stays as it is."""
+    return EpisodeRequest(
+        task=message.task or current.task,
+        end_effector=message.end_effector or current.end_effector,
+        seed=message.seed,
+        difficulty=message.difficulty,
+        distractors=tuple(message.distractors),
+    )
+
+
 @dataclass(frozen=True)
 class SimHealth:
-    """How the simulator fares: totals since start, and what is new since the last report."""
+    """How the simulator fares. Counts are (stalls of the loop, refused commands)."""
 
     real_time_factor: float
-    tick_overruns: int
-    refused_commands: int
-    new_overruns: int
-    new_refusals: int
+    totals: tuple[int, int]
+    since_last_report: tuple[int, int]
     last_refusal: str
 
 
@@ -198,15 +233,16 @@ def diagnostics(health: SimHealth, stamp_ns: int) -> DiagnosticArray:
     """The /diagnostics message; a warning where ticks were dropped or commands refused lately."""
     text = f"{health.real_time_factor:.2f} x real time"
     level = DiagnosticStatus.OK
-    if health.new_overruns:
-        level, text = DiagnosticStatus.WARN, f"{health.new_overruns} stalls, {text}"
-    if health.new_refusals:
+    stalls, refusals = health.since_last_report
+    if stalls:
+        level, text = DiagnosticStatus.WARN, f"{stalls} stalls, {text}"
+    if refusals:
         level = DiagnosticStatus.WARN
-        text = f"{health.new_refusals} commands refused, last {health.last_refusal}"
+        text = f"{refusals} commands refused, last {health.last_refusal}"
     values = {
         "real_time_factor": f"{health.real_time_factor:.3f}",
-        "tick_overruns": str(health.tick_overruns),
-        "refused_commands": str(health.refused_commands),
+        "tick_overruns": str(health.totals[0]),
+        "refused_commands": str(health.totals[1]),
         "last_refusal": health.last_refusal,
     }
     status = DiagnosticStatus(

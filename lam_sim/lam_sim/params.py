@@ -12,7 +12,7 @@ EMPTY: tuple[str, ...] = ()
 
 @dataclass(frozen=True)
 class SimSettings:
-    """Parameters of sim_node. The first five are the episode at start; /reset_world begins others."""
+    """Parameters of sim_node. The first five are the first episode; /reset_world begins others."""
 
     task: str = setting("pick_place", "task of the first episode")
     end_effector: str = setting("parallel_gripper", "hand of the first episode")

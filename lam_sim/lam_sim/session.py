@@ -6,6 +6,7 @@ In: commands and resets with the present time on the robot's clock. Out: truth a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Literal
 
 import numpy as np
@@ -14,8 +15,8 @@ from jaxtyping import Float64
 from lam_models.command import UserError
 from lam_sim.commands import CommandLimits, DeltaCommand, delta_fault, hand_targets, in_base_axes
 from lam_sim.control import TICK_HZ, TICK_S
-from lam_sim.panda import JOINT_NAMES
 from lam_sim.pacing import NS_PER_S
+from lam_sim.panda import JOINT_NAMES
 from lam_sim.tasks import task_class
 from lam_sim.world import TableWorld, WorldSettings
 
@@ -36,20 +37,25 @@ class EpisodeRequest:
 
 
 class Session:
-    """An episode after the other, each in its world.
+    """An episode after the other, each in its world. `now_ns` is the robot's clock everywhere.
 
     action_latency_s: simulated delay between a command's arrival and its beginning.
     """
 
     def __init__(
-        self, first: EpisodeRequest, limits: CommandLimits, action_latency_s: float = 0.0
+        self,
+        first: EpisodeRequest,
+        now_ns: int,
+        limits: CommandLimits,
+        action_latency_s: float = 0.0,
     ) -> None:
         self._limits = limits
         self._action_latency_s = action_latency_s
         self._teleop_ns: int | None = None
-        self.begin(first)
+        self._episodes = 0
+        self.begin(first, now_ns)
 
-    def begin(self, request: EpisodeRequest) -> None:
+    def begin(self, request: EpisodeRequest, now_ns: int) -> None:
         """Begin a new episode. UserError, and nothing changed, where there is no such scene."""
         if request.seed < 0:
             raise UserError(f"seed is {request.seed}; allowed: 0 and above")
@@ -67,6 +73,11 @@ class Session:
         self._time_limit_s = task_class(request.task).time_limit_s
         self._hand = self.world.effector.open.copy()
         self._ticks = 0
+        self._episodes += 1
+        # The count keeps episodes of one run apart, the day those of several.
+        day = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
+        self.episode_id = f"{day}_{self._episodes:04d}"
+        self.started_ns = now_ns
 
     @property
     def elapsed_s(self) -> float:

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import rcl_interfaces.msg
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
-from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
-from lam_msgs.srv import ResetWorld
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -30,22 +28,19 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lam_models.command import UserError, unknown
 from lam_models.settings import declare
+from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
+from lam_msgs.srv import ResetWorld
 from lam_sim import messages
 from lam_sim.cameras import Cameras, Outlet
 from lam_sim.commands import CommandLimits, Refusals
 from lam_sim.control import TICK_S
 from lam_sim.pacing import NS_PER_S, Pacer, SpeedMeter, Stream
 from lam_sim.params import SimSettings
-from lam_sim.session import EpisodeRequest, Session, State
+from lam_sim.session import EpisodeRequest, Session
 from lam_sim.stopping import StopRequest
 
 TICK_NS = round(TICK_S * NS_PER_S)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-STATES: Mapping[State, int] = {
-    "running": EpisodeInfo.STATE_RUNNING,
-    "succeeded": EpisodeInfo.STATE_SUCCEEDED,
-    "failed": EpisodeInfo.STATE_FAILED,
-}
 
 
 class SimNode(Node):
@@ -56,19 +51,19 @@ class SimNode(Node):
         s = self._settings = declare(self, SimSettings, rcl_interfaces.msg)
         first = EpisodeRequest(s.task, s.end_effector, s.seed, s.difficulty, s.distractors)
         limits = CommandLimits(max_age_s=s.max_command_age_s)
-        self._session = Session(first, limits, s.action_latency_s)
+        self._sim_ns = 0
+        self._session = Session(first, self.now_ns(), limits, s.action_latency_s)
         self.pacer = Pacer(TICK_NS, s.real_time_factor)
         self._speed, self._refusals = SpeedMeter(), Refusals()
         self._reported = (0, 0)
-        self._sim_ns = 0
-        self._episodes = 0
         self._states, self._truths = Stream(s.state_rate_hz), Stream(s.truth_rate_hz)
         self._diagnostics = Stream(1.0)
         self._offer()
         outlets = self._camera_outlets(self._session.world.cameras)
         latency_ns = round(s.camera_latency_s * NS_PER_S)
         self._cameras = Cameras(outlets, (s.height, s.width), s.camera_rate_hz, latency_ns)
-        self._announce_new()
+        self._cameras.warm_up(self._session.world)
+        self._announce(self._session.started_ns)
 
     def _offer(self) -> None:
         self._clock_topic = self.create_publisher(Clock, "/clock", 10)
@@ -87,17 +82,19 @@ class SimNode(Node):
         for name in (*s.raw_cameras, *s.jpeg_cameras):
             if name not in known:
                 raise unknown("camera", name, known)
-        outlets: dict[str, list[Outlet]] = {name: [] for name in known}
-        for name in s.raw_cameras:
-            topic = self.create_publisher(Image, f"{name}/image_raw", qos_profile_sensor_data)
-            encode = partial(messages.raw_image, frame_id=f"{name}_optical")
-            outlets[name].append(Outlet(topic, encode))
-        for name in s.jpeg_cameras:
-            topic_name = f"{name}/image_raw/compressed"
-            topic = self.create_publisher(CompressedImage, topic_name, qos_profile_sensor_data)
-            frame_id, quality = f"{name}_optical", s.jpeg_quality
-            encode = partial(messages.jpeg_image, frame_id=frame_id, quality=quality)
-            outlets[name].append(Outlet(topic, encode))
+        outlets = {}
+        for name in known:
+            outlets[name] = []
+            topic, frame_id = f"{name}/image_raw", f"{name}_optical"
+            if name in s.raw_cameras:
+                publisher = self.create_publisher(Image, topic, qos_profile_sensor_data)
+                encode = partial(messages.raw_image, frame_id=frame_id)
+                outlets[name].append(Outlet(publisher, encode))
+            if name in s.jpeg_cameras:
+                topic += "/compressed"
+                publisher = self.create_publisher(CompressedImage, topic, qos_profile_sensor_data)
+                encode = partial(messages.jpeg_image, frame_id=frame_id, quality=s.jpeg_quality)
+                outlets[name].append(Outlet(publisher, encode))
         return outlets
 
     def now_ns(self) -> int:
@@ -119,21 +116,12 @@ class SimNode(Node):
             T_base_ee = self._session.truth.T_base_ee
             self._pose_topic.publish(messages.pose_stamped(T_base_ee, stamp_ns))
         if ended:
-            self._publish_episode(stamp_ns)
+            self._announce(stamp_ns)
         if self._truths.due(self._sim_ns):
-            self._truth_topic.publish(self._truth_message(stamp_ns))
+            self._truth_topic.publish(messages.truth_message(self._session, stamp_ns))
         self._cameras.tick(self._session.world, self._sim_ns, stamp_ns)
         if self._diagnostics.due(self._sim_ns):
             self._publish_diagnostics(stamp_ns)
-
-    def _truth_message(self, stamp_ns: int) -> WorldTruth:
-        message = messages.truth_message(self._session.truth, stamp_ns)
-        message.episode_id = self._episode_id
-        message.task = self._session.request.task
-        message.end_effector = self._session.request.end_effector
-        message.instruction = self._session.world.instruction
-        message.success = self._session.state == "succeeded"
-        return message
 
     def _on_delta(self, message: EndEffectorDelta) -> None:
         command = messages.delta_command(message)
@@ -150,60 +138,34 @@ class SimNode(Node):
     def _on_reset(
         self, request: ResetWorld.Request, response: ResetWorld.Response
     ) -> ResetWorld.Response:
-        current = self._session.request
-        wanted = EpisodeRequest(
-            task=request.task or current.task,
-            end_effector=request.end_effector or current.end_effector,
-            seed=request.seed,
-            difficulty=request.difficulty,
-            distractors=tuple(request.distractors),
-        )
         try:
-            self._session.begin(wanted)
+            wanted = messages.requested(request, self._session.request)
+            self._session.begin(wanted, self.now_ns())
         except UserError as error:
             response.message = str(error)
             return response
-        self._announce_new()
+        self._refusals.forget()
+        self._cameras.forget()
+        self._announce(self._session.started_ns)
         response.success = True
-        response.episode_id = self._episode_id
+        response.episode_id = self._session.episode_id
         response.instruction = self._session.world.instruction
         return response
 
-    def _announce_new(self) -> None:
-        self._episodes += 1
-        self._started_ns = self.now_ns()
-        day = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime())
-        self._episode_id = f"{day}_{self._episodes:04d}"
-        self._refusals.forget()
-        self._cameras.forget()
-        self._publish_episode(self._started_ns)
-        request = self._session.request
-        self.get_logger().info(
-            f"episode {self._episode_id}: {request.task} with {request.end_effector}, "
-            f"seed {request.seed}: {self._session.world.instruction}"
-        )
-
-    def _publish_episode(self, stamp_ns: int) -> None:
+    def _announce(self, stamp_ns: int) -> None:
         session, request = self._session, self._session.request
-        self._episode_topic.publish(
-            EpisodeInfo(
-                header=messages.header(stamp_ns),
-                episode_id=self._episode_id,
-                state=STATES[session.state],
-                task=request.task,
-                instruction=session.world.instruction,
-                end_effector=request.end_effector,
-                seed=request.seed,
-                started=messages.time_message(self._started_ns),
-                elapsed=messages.duration_message(session.elapsed_s),
-            )
+        self._episode_topic.publish(messages.episode_info(session, stamp_ns))
+        self.get_logger().info(
+            f"episode {session.episode_id} {session.state} after {session.elapsed_s:.1f} s: "
+            f"{request.task} with {request.end_effector}, seed {request.seed}: "
+            f"{session.world.instruction}"
         )
 
     def _publish_diagnostics(self, stamp_ns: int) -> None:
         counts = (self.pacer.overruns, self._refusals.total)
-        news = tuple(now - before for now, before in zip(counts, self._reported, strict=True))
+        news = (counts[0] - self._reported[0], counts[1] - self._reported[1])
         self._reported = counts
-        health = messages.SimHealth(self._speed.factor, *counts, *news, self._refusals.last)
+        health = messages.SimHealth(self._speed.factor, counts, news, self._refusals.last)
         self._diagnostics_topic.publish(messages.diagnostics(health, stamp_ns))
 
 
@@ -221,4 +183,4 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"sim_node: {error}")
     finally:
-        rclpy.try_shutdown()
+        rclpy.shutdown()

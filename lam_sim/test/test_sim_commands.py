@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lam_models.geometry import apply_delta, pose, so3_exp
 from lam_sim.commands import (
     CommandLimits,

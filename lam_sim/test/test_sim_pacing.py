@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lam_sim.pacing import NS_PER_S, DelayLine, Pacer, SpeedMeter, Stream
 
 TICK_NS = 10_000_000

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import rclpy
-from lam_models.command import UserError
-from lam_msgs.msg import EpisodeInfo, WorldTruth
-from lam_msgs.srv import ResetWorld
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage
 
 from lam_bringup.demo_report import Outcome, Plan
 from lam_bringup.demo_video import Recording
+from lam_models.command import UserError
+from lam_msgs.msg import EpisodeInfo, WorldTruth
+from lam_msgs.srv import ResetWorld
 
 # Images that still come after success show the result; the hand lets go in this time.
 AFTERGLOW_S = 0.6
@@ -42,11 +43,11 @@ class DemoNode:
         node = self._node
         node.create_subscription(EpisodeInfo, "episode", self._on_info, LATCHED)
         node.create_subscription(WorldTruth, "truth", self._on_truth, 10)
-        for camera, frames in (("front", "front"), ("wrist", "wrist")):
+        for camera in ("front", "wrist"):
             node.create_subscription(
                 CompressedImage,
                 f"{camera}/image_raw/compressed",
-                lambda message, name=frames: self._on_image(name, message),
+                partial(self._on_image, camera),
                 qos_profile_sensor_data,
             )
 
@@ -56,7 +57,7 @@ class DemoNode:
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown()
         self._node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.shutdown()
 
     def _on_info(self, message: EpisodeInfo) -> None:
         self._info = message
@@ -88,7 +89,11 @@ class DemoNode:
             raise UserError(f"no simulator offered /reset_world within {timeout_s:g} s")
 
     def run(
-        self, plan: Plan, difficulty: float, timeout_s: float, progress: Callable[[str, float], None]
+        self,
+        plan: Plan,
+        difficulty: float,
+        timeout_s: float,
+        progress: Callable[[str, float], None],
     ) -> tuple[Outcome, Recording]:
         """One episode from reset to success, the task's own time limit, or `timeout_s`."""
         self._recording, self._episode_id = Recording(), ""

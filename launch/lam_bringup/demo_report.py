@@ -69,7 +69,7 @@ class Reporter:
         if self._live:
             self._live.update(self.table())
         elif is_new:
-            self._console.print(f"{_title(plan, len(self._plans))}: {instruction}", highlight=False)
+            self._console.print(f"{_title(plan, len(self._plans))}: {instruction}", highlight=False, soft_wrap=True)
 
     def finished(self, outcome: Outcome) -> None:
         """The present episode ended."""
@@ -78,15 +78,16 @@ class Reporter:
         if self._live:
             self._live.update(self.table())
         else:
-            self._console.print(f"  {_result(outcome)}", highlight=False)
+            self._console.print(f"  {_result(outcome)}", highlight=False, soft_wrap=True)
 
     def table(self) -> Table:
         """All episodes, done, running and to come."""
         done = self._outcomes.values()
         good = sum(outcome.succeeded for outcome in done)
         table = Table(title=f"lam demo: {good} of {len(done)} succeeded", title_justify="left")
-        for name, justify in (("#", "right"), ("task", "left"), ("hand", "left")):
-            table.add_column(name, justify=justify)
+        table.add_column("#", justify="right")
+        table.add_column("task")
+        table.add_column("hand")
         table.add_column("instruction", no_wrap=True, overflow="ellipsis", max_width=44)
         table.add_column("time", justify="right")
         table.add_column("result", no_wrap=True, overflow="ellipsis", max_width=40)
@@ -127,6 +128,9 @@ def write_success(folder: Path, outcomes: Sequence[Outcome]) -> None:
         f"| {o.elapsed_s:.1f} | {'success' if o.succeeded else o.reason} |"
         for o in outcomes
     ]
-    head = ["| # | task | hand | seed | instruction | time [s] | result |", "|--:|---|---|--:|---|--:|---|"]
+    head = [
+        "| # | task | hand | seed | instruction | time [s] | result |",
+        "|--:|---|---|--:|---|--:|---|",
+    ]
     text = [f"{good} of {len(outcomes)} episodes succeeded.", "", *head, *rows]
     (folder / "success.md").write_text("\n".join(text) + "\n")

@@ -14,9 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
 from lam_models.data.video import Codec, VideoEncoder
 from lam_models.sense.pixels import decode_compressed, fit
-from PIL import Image, ImageDraw, ImageFont
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 
@@ -227,4 +228,3 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
-
