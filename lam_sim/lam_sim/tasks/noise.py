@@ -11,10 +11,17 @@ import numpy as np
 from lam_models.types import Action
 
 
+# The disturbance is full for steps of this length, and no smaller than this part of it at rest: an
+# expert that takes aim at a grasp must be able to get it.
+_FULL_STEP_M = 0.015
+_LEAST = 0.3
+
+
 class ActionNoise:
     """A Gaussian disturbance of every action, white or (correlation > 0) Ornstein-Uhlenbeck.
 
-    position_m, turn_rad: standard deviation an axis and action, whatever the correlation.
+    position_m, turn_rad: standard deviation an axis and action in full motion, whatever the
+        correlation; less where the action is small.
     correlation: of the disturbances of neighbouring actions, 0 (white) to below 1.
     """
 
@@ -36,4 +43,6 @@ class ActionNoise:
         """The action to execute in place of `action`; the hand's targets are left alone."""
         fresh = self._rng.standard_normal(6)
         self._state = self._keep * self._state + np.sqrt(1.0 - self._keep**2) * fresh
-        return Action(action.delta_ee + self._scale * self._state, action.hand)
+        step_m = float(np.linalg.norm(action.delta_ee[:3]))
+        part = float(np.clip(step_m / _FULL_STEP_M, _LEAST, 1.0))
+        return Action(action.delta_ee + part * self._scale * self._state, action.hand)
