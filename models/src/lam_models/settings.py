@@ -72,7 +72,8 @@ def setting(
 class ParameterNode(Protocol):
     """The part of rclpy.node.Node that is used."""
 
-    _parameter_overrides: Mapping[str, Any]
+    @property
+    def _parameter_overrides(self) -> Mapping[str, Any]: ...
 
     def declare_parameter(
         self, name: str, value: Any, descriptor: Any, ignore_override: bool

@@ -153,6 +153,10 @@ def compare_theirs(theirs: Dataset, ours: Dataset) -> None:
         print(f"  written by LeRobot, episode {episode}: mean difference {difference:.2f}")
         # Encoded once more, and lossily: consecutive frames differ by more than this.
         assert difference < 4.0
+        whole = theirs.frames(episode, FRONT)
+        for start in (20, 3, 11):
+            window = theirs.frames(episode, FRONT, start, start + 3)
+            np.testing.assert_array_equal(window, whole[start : start + 3])
     # Not "std": LeRobot 0.4.4 squares uint8 pixels, which overflows, and writes too small a one.
     for name in ("min", "max", "mean", "q01", "q50", "q99"):
         np.testing.assert_allclose(

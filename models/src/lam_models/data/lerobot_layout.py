@@ -31,10 +31,13 @@ VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.m
 _ARROW_TYPES = {
     "float32": pa.float32(),
     "float64": pa.float64(),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
     "int32": pa.int32(),
     "int64": pa.int64(),
     "uint8": pa.uint8(),
     "uint16": pa.uint16(),
+    "uint32": pa.uint32(),
     "bool": pa.bool_(),
 }
 

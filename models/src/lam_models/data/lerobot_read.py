@@ -163,7 +163,7 @@ class Dataset:
         else:
             if len(self._videos) >= _OPEN_VIDEOS:
                 self._videos.pop(next(iter(self._videos))).close()
-            self._videos[path] = VideoFile(path)
+            self._videos[path] = VideoFile(path, self.fps)
         return self._videos[path]
 
     def _check(self) -> None:

@@ -1,17 +1,18 @@
 """Encode, join and decode video, frame for frame.
 
-Default codec, measured on 200 frames of 128x128 simulated table-top video, one thread of a small
-CPU (frames a second; random = seek to a random frame and decode it):
+Default codec, measured on 200 frames of 128x128 simulated table-top video: frames a second of CPU
+time of one core, the best of 15 runs; "random" seeks to a random frame and decodes it.
 
     codec                               encode  decode  random  KiB/frame  PSNR dB
-    libx264 ultrafast crf 18 g 2          6300    2300    1700       2.96     37.3   <- default
-    libx264 veryfast  crf 18 g 2          2400    1800    1240       2.40     36.8
-    libsvtav1 preset 12 crf 20 g 2        1050    1650    1540       2.89     36.6
-    libsvtav1 preset 12 crf 30 g 2        1070    2600    1460       1.92     35.1   LeRobot's own
+    libx264 ultrafast crf 18 g 2          7400    8000    4900       2.96     37.3   <- default
+    libx264 veryfast  crf 18 g 2          3100    4000    2100       2.40     36.8
+    libsvtav1 preset 12 crf 20 g 2         960    3900    2100       2.89     36.6
+    libsvtav1 preset 12 crf 30 g 2        1000    4200    2400       1.92     35.1   LeRobot's own
 
-H.264 at its fastest preset encodes six times faster than AV1 at equal size and quality, and decodes
-no slower. g = 2 (every other frame is a key frame) makes random access cheap; no B-frames, so
-packets lie in the order of display and files can be joined by shifting their time stamps.
+At equal size and quality H.264 at its fastest preset encodes seven times and decodes twice as fast
+as AV1, and training waits for decoding. g = 2 (every other frame is a key frame) keeps random
+access cheap; without B-frames packets lie in the order of display, so that files are joined by
+shifting their time stamps.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any, cast
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -144,13 +146,13 @@ class VideoJoiner:
 
 
 class VideoFile:
-    """Frames of a constant-rate video by index.
+    """Frames of a constant-rate video by index; `fps` overrides the rate the file states.
 
     Reading forward decodes each frame once; a jump seeks to the key frame before the target. Not
     to be shared between threads or over a fork.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fps: int | None = None) -> None:
         self.path = path
         try:
             self._container = av.open(str(path))
@@ -162,7 +164,8 @@ class VideoFile:
             raise UserError(f"{path} holds no video")
         self._stream = self._container.streams.video[0]
         self._stream.codec_context.thread_count = 1
-        rate, tick_s = self._stream.average_rate, self._stream.time_base
+        self._to_rgb = VideoReformatter()  # Kept: building one a frame costs more than using it.
+        rate, tick_s = fps or self._stream.average_rate, self._stream.time_base
         if not rate or not tick_s:
             raise UserError(f"{path} states no frame rate")
         self._rate, self._tick_s = Fraction(rate), Fraction(tick_s)
@@ -188,14 +191,19 @@ class VideoFile:
         out = np.empty((stop - start, height, width, 3), np.uint8)
         if not 0 <= start - self._next < _READ_ON_FRAMES:
             self._seek(start)
+        wanted = start
         for frame in self._frames:
             index = self._index_of(frame)
             self._next = index + 1
-            if index >= start:
-                out[index - start] = frame.to_ndarray(format="rgb24")
-            if index == stop - 1:
+            if index < wanted:  # Between the key frame and the target.
+                continue
+            if index > wanted:
+                raise UserError(f"{self.path} has no frame {wanted}; the next one is {index}")
+            out[index - start] = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+            wanted += 1
+            if wanted == stop:
                 return out
-        raise UserError(f"{self.path} ends before frame {stop - 1}: it is truncated")
+        raise UserError(f"{self.path} ends before frame {wanted}: it is truncated")
 
     def close(self) -> None:
         self._container.close()
