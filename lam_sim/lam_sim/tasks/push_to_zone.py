@@ -12,7 +12,7 @@ from lam_sim.interface import Truth
 from lam_sim.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import Point, Region, by_difficulty, scatter
-from lam_sim.tasks.motion import Aim, Mover, Phase, PhasedExpert, drawn_style, nearer_yaw
+from lam_sim.tasks.motion import Aim, Mover, Phase, PhasedExpert, drawn_style
 from lam_sim.tasks.things import (
     COLORS,
     Kind,
@@ -29,6 +29,7 @@ _SHAPES = ("cube", "cylinder", "hexagon")
 _WIDTH_M = 0.046
 _OTHERS = 2
 _SPACE_M = 0.055
+_CONTACT_M = 0.016  # from the middle of closed fingers to their front, about
 _TRIES = 1000
 _SAYINGS = (
     "push the {thing} into the {zone} zone",
@@ -131,7 +132,7 @@ class _Pusher:
         """Behind contact with the target by -`ahead_m`, on the line from the goal through it."""
         along, _ = _direction(truth)
         position = truth.bodies["target"][:3, 3].copy()
-        position[:2] += (ahead_m - _WIDTH_M / 2 - 0.012) * along
+        position[:2] += (ahead_m - _WIDTH_M / 2 - _CONTACT_M) * along
         position[2] = self._height_m
         return Aim(position, _yaw(truth), 0.0, arch_m)
 
@@ -148,15 +149,18 @@ def _direction(truth: Truth) -> tuple[Point, float]:
 
 
 def _yaw(truth: Truth) -> float:
-    """The fingers side by side across the way."""
+    """The hand's x axis along the way: seen from there fingers stand upright, however they bend."""
     along, _ = _direction(truth)
-    return nearer_yaw(float(np.arctan2(along[1], along[0])), truth.T_base_ee)
+    return float(np.arctan2(along[1], along[0]))
 
 
 def _free_way(
     rng: np.random.Generator, difficulty: float, radius_m: float, others: int
 ) -> list[Vector3]:
-    """Places of the target, the goal, the other zone and the others, off the way of the push."""
+    """Places of the target, the goal, the other zone and the others, off the way of the push.
+
+    The way goes away from the robot or sideways: a wrist need not turn by more than 90 degrees.
+    """
     half_y = by_difficulty(difficulty, 0.14, 0.2)
     region = Region((0.49, 0.0), (by_difficulty(difficulty, 0.08, 0.11), half_y))
     longest_m = by_difficulty(difficulty, 0.16, 0.24)
@@ -166,7 +170,7 @@ def _free_way(
         start, goal = points[0], points[1]
         way = goal - start
         length_m = float(np.linalg.norm(way))
-        if length_m < radius_m + 0.05 or length_m > longest_m:
+        if not radius_m + 0.05 < length_m < longest_m or way[0] < 0.0:
             continue
         begin = start - way / length_m * 0.09
         if all(_aside_m(point, begin, goal) > 0.085 for point in points[3:]):
