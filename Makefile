@@ -26,7 +26,7 @@ bench: setup  ## every benchmark in its quick form
 lock:  ## resolve requirements/*.in anew into requirements/lock.txt
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/pip install -r requirements/ros.in -r requirements/python.in
-	@(head -n 1 requirements/lock.txt; .venv-lock/bin/pip freeze) > requirements/lock.new
+	@(head -n 1 requirements/lock.txt; .venv-lock/bin/python requirements/freeze.py) > requirements/lock.new
 	@mv requirements/lock.new requirements/lock.txt; rm -rf .venv-lock
 
 clean:  ## remove everything that was installed or built
