@@ -10,6 +10,7 @@ from functools import partial
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
 from lam_bringup.demo_report import Outcome, Plan
@@ -30,7 +31,8 @@ class DemoNode:
     """
 
     def __init__(self, alive: Callable[[], str], view: Callable[[str, bytes], None] | None) -> None:
-        rclpy.init()
+        # Ctrl-C is to raise KeyboardInterrupt here, as in any program.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._alive, self._view = alive, view
         self._node = rclpy.create_node("lam_demo")
         self._executor = SingleThreadedExecutor()

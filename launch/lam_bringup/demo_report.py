@@ -69,7 +69,9 @@ class Reporter:
         if self._live:
             self._live.update(self.table())
         elif is_new:
-            self._console.print(f"{_title(plan, len(self._plans))}: {instruction}", highlight=False, soft_wrap=True)
+            self._console.print(
+                f"{_title(plan, len(self._plans))}: {instruction}", highlight=False, soft_wrap=True
+            )
 
     def finished(self, outcome: Outcome) -> None:
         """The present episode ended."""
