@@ -25,7 +25,7 @@ COLORS: dict[str, Rgba] = {
     "black": (0.10, 0.10, 0.12, 1.0),
 }
 SHAPES = ("cube", "cylinder", "ball", "capsule", "hexagon", "bar", "ell")
-WORKSPACE_LOWER_M = np.array([0.28, -0.32, 0.0])
+WORKSPACE_LOWER_M = np.array([0.28, -0.32, 0.002])
 WORKSPACE_UPPER_M = np.array([0.68, 0.32, 0.5])
 
 _DENSITY_KG_M3 = 400.0
@@ -105,7 +105,9 @@ class Scene:
                 rgba=color_rgba(color),
                 density=_DENSITY_KG_M3,
             )
-            Contact(OBJECT, friction=1.0).put_on(geom)
+            # The larger friction of a pair counts: smooth on the table, where a push must
+            # not topple it, while fingertips bring their own grip.
+            Contact(OBJECT, friction=0.5).put_on(geom)
 
     def add_absent(self, name: str) -> None:
         """A body of Truth with nothing in it, below the table: what this episode goes without."""
@@ -183,9 +185,7 @@ class Scene:
             _geom(box, _BOX, side, (0.075, sign * inner, 0.04 - high), rgba, NOTHING, mass=0.05)
         _add_handle(self._add_child(box, f"{name}_handle", (-0.07, 0.0, 0.02)))
 
-    def _add_body(
-        self, name: str, position_m: tuple[float, ...], yaw_rad: float
-    ) -> mujoco.MjsBody:
+    def _add_body(self, name: str, position_m: tuple[float, ...], yaw_rad: float) -> mujoco.MjsBody:
         body = self._add_child(self.spec.worldbody, name, position_m)
         body.quat = _yaw_quat(yaw_rad)
         return body
@@ -204,7 +204,9 @@ def _add_handle(handle: mujoco.MjsBody) -> None:
     metal = (0.75, 0.76, 0.78, 1.0)
     _geom(handle, _BOX, (0.007, 0.05, 0.01), (0, 0, 0), metal, FIXED, mass=0.05, friction=1.0)
     for sign in (-1.0, 1.0):
-        _geom(handle, _BOX, (0.029, 0.006, 0.008), (0.029, sign * 0.044, 0), metal, NOTHING, mass=0.01)
+        _geom(
+            handle, _BOX, (0.029, 0.006, 0.008), (0.029, sign * 0.044, 0), metal, NOTHING, mass=0.01
+        )
 
 
 def _geom(
@@ -219,9 +221,7 @@ def _geom(
     mass: float = 0.0,
     friction: float = 0.8,
 ) -> None:
-    geom = body.add_geom(
-        type=kind, size=half_size, pos=position_m, quat=quat, rgba=rgba, mass=mass
-    )
+    geom = body.add_geom(type=kind, size=half_size, pos=position_m, quat=quat, rgba=rgba, mass=mass)
     Contact(layer, friction).put_on(geom)
 
 

@@ -14,12 +14,12 @@ from lam_sim.contact import FIXED, NOTHING, Contact
 TIMESTEP_S = 0.002
 CAMERAS = ("front", "wrist")
 TEXTURE_SIZE = {"wall": (128, 256), "table": (128, 128)}  # height, width [px]
-PLAIN_COLOR = {"wall": (0.80, 0.83, 0.86), "table": (0.62, 0.57, 0.52)}
+PLAIN_COLOR = {"wall": (0.80, 0.84, 0.88), "table": (0.76, 0.69, 0.60)}
 
 _TABLE_HALF_M = (0.55, 0.65, 0.02)
 _TABLE_CENTER_M = (0.40, 0.0, -0.02)
-_FRONT_EYE_M = (1.10, -0.28, 0.66)
-_FRONT_AIM_M = (0.43, 0.0, 0.10)
+_FRONT_EYE_M = (1.14, -0.22, 0.60)
+_FRONT_AIM_M = (0.44, 0.0, 0.105)
 
 
 def new_spec() -> mujoco.MjSpec:
@@ -45,7 +45,7 @@ def new_spec() -> mujoco.MjSpec:
         name="front",
         pos=_FRONT_EYE_M,
         quat=looking(np.subtract(_FRONT_AIM_M, _FRONT_EYE_M)),
-        fovy=40.0,
+        fovy=36.0,
     )
     return spec
 
@@ -72,7 +72,7 @@ def _set_quality(spec: mujoco.MjSpec) -> None:
     quality = spec.visual.quality
     quality.shadowsize = 0
     quality.offsamples = 0
-    quality.numslices, quality.numstacks, quality.numquads = 14, 8, 2
+    quality.numslices, quality.numstacks, quality.numquads = 18, 9, 2
     spec.visual.map.znear, spec.visual.map.zfar = 0.02, 6.0
     spec.stat.extent = 1.0
     spec.stat.center = (0.45, 0.0, 0.1)
@@ -100,12 +100,12 @@ def _add_furniture(spec: mujoco.MjSpec) -> None:
         pos=_TABLE_CENTER_M,
         material="table",
     )
-    Contact(FIXED).put_on(table)
+    Contact(FIXED, friction=0.5).put_on(table)
     wall = spec.worldbody.add_geom(
         name="wall",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
-        size=(1.4, 0.7, 1.0),
-        pos=(-0.45, 0.0, 0.4),
+        size=(1.8, 0.9, 1.0),
+        pos=(-0.45, 0.3, 0.4),
         quat=_facing_x(),
         material="wall",
     )

@@ -1,7 +1,8 @@
-"""Push to zone: slide the named object into the named zone with closed fingers."""
+"""Push to zone: slide the named object into the named zone with nearly closed fingers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -29,7 +30,10 @@ _SHAPES = ("cube", "cylinder", "hexagon")
 _WIDTH_M = 0.046
 _OTHERS = 2
 _SPACE_M = 0.055
-_CONTACT_M = 0.016  # from the middle of closed fingers to their front, about
+_FINGERS_M = 0.03  # apart: touched at two points, a thing does not turn away
+_CONTACT_M = 0.016  # from between the fingers to their front, about
+_LOST_M = 0.025  # this far aside, the hand slides past
+_STEER = 0.7  # how much farther than onto the line it goes back
 _TRIES = 1000
 _SAYINGS = (
     "push the {thing} into the {zone} zone",
@@ -105,7 +109,7 @@ class _Pusher:
 
     def __init__(self, effector: EndEffector) -> None:
         self._effector = effector
-        self._height_m = max(0.018, effector.tip_reach_m + 0.006)
+        self._height_m = effector.tip_reach_m + 0.01
 
     def behind(self, truth: Truth) -> Aim:
         return self._aim(truth, -0.02, arch_m=0.09)
@@ -115,18 +119,23 @@ class _Pusher:
         return float(np.linalg.norm(away)) < 0.012
 
     def push(self, truth: Truth) -> Aim:
-        # Slower as less is left: the aim lies ahead of contact by no more than that.
-        return self._aim(truth, min(0.04, 0.01 + _left_m(truth)), arch_m=0.0)
+        # Slower as less is left, and where it has slid aside: first back behind it, then on.
+        aside_m = _aside(truth)
+        ahead_m = min(0.05, 0.015 + _left_m(truth)) * (1.0 - min(1.0, abs(aside_m) / _LOST_M))
+        aim = self._aim(truth, ahead_m, arch_m=0.0)
+        along, _ = _direction(truth)
+        across = np.array([along[1], -along[0], 0.0])
+        return replace(aim, position=aim.position - _STEER * aside_m * across)
 
     def is_lost(self, truth: Truth) -> bool:
         """Whether the hand is beside the target instead of behind it."""
         along, _ = _direction(truth)
         away = (truth.T_base_ee[:3, 3] - truth.bodies["target"][:3, 3])[:2]
-        return bool(away @ along > 0.0 or abs(away[0] * along[1] - away[1] * along[0]) > 0.022)
+        return bool(away @ along > 0.0) or abs(_aside(truth)) > _LOST_M
 
     def away(self, truth: Truth) -> Aim:
         here = truth.T_base_ee[:3, 3] + np.array([0.0, 0.0, 0.05])
-        return Aim(here, _yaw(truth), 0.0)
+        return Aim(here, _yaw(truth), _FINGERS_M)
 
     def _aim(self, truth: Truth, ahead_m: float, arch_m: float) -> Aim:
         """Behind contact with the target by -`ahead_m`, on the line from the goal through it."""
@@ -134,7 +143,7 @@ class _Pusher:
         position = truth.bodies["target"][:3, 3].copy()
         position[:2] += (ahead_m - _WIDTH_M / 2 - _CONTACT_M) * along
         position[2] = self._height_m
-        return Aim(position, _yaw(truth), 0.0, arch_m)
+        return Aim(position, _yaw(truth), _FINGERS_M, arch_m)
 
 
 def _left_m(truth: Truth) -> float:
@@ -146,6 +155,13 @@ def _direction(truth: Truth) -> tuple[Point, float]:
     way = (truth.bodies["goal"][:3, 3] - truth.bodies["target"][:3, 3])[:2]
     left_m = float(np.linalg.norm(way))
     return way / max(left_m, 1e-6), left_m
+
+
+def _aside(truth: Truth) -> float:
+    """How far [m] the hand is to the right of the line from the target to the goal."""
+    along, _ = _direction(truth)
+    away = truth.T_base_ee[:3, 3] - truth.bodies["target"][:3, 3]
+    return float(away[0] * along[1] - away[1] * along[0])
 
 
 def _yaw(truth: Truth) -> float:
