@@ -14,7 +14,16 @@ import mujoco
 import numpy as np
 from jaxtyping import Float64
 
-from lam_models.geometry import Delta, Pose, apply_delta, delta_between, limit_norm, so3_exp
+from lam_models.geometry import (
+    Delta,
+    Pose,
+    apply_delta,
+    delta_between,
+    limit_norm,
+    pose,
+    so3_exp,
+    so3_log,
+)
 from lam_sim import panda
 
 TICK_HZ = 100
@@ -25,7 +34,8 @@ _LEASH_M = 0.03
 _LEASH_RAD = 0.25
 _DAMPING = 0.02
 _POSTURE_GAIN = 0.02
-_LIMIT_MARGIN_RAD = 0.02
+_LIMIT_MARGIN_RAD = 0.05
+_BRAKING = 0.2  # share of the way to its limit that a joint may go in one tick
 _LOWER_RAD = panda.LOWER_RAD + _LIMIT_MARGIN_RAD
 _UPPER_RAD = panda.UPPER_RAD - _LIMIT_MARGIN_RAD
 _STEP_RAD = panda.MAX_SPEED_RAD_S * TICK_S
@@ -52,23 +62,33 @@ class ArmKinematics:
         out[:3, 3] = self._data.site_xpos[0]
         return out
 
-    def toward(self, q_rad: ArmJoints, T_base_target: Pose, step_rad: ArmJoints) -> ArmJoints:
+    def toward(
+        self,
+        q_rad: ArmJoints,
+        T_base_target: Pose,
+        step_rad: ArmJoints,
+        posture_gain: float = _POSTURE_GAIN,
+    ) -> ArmJoints:
         """One damped least-squares step to the target, at most `step_rad` a joint, in limits.
 
-        A joint at its limit that would have to go on is left out and the others solve again.
+        A joint brakes before its limit, and the others take over what it cannot do.
+        posture_gain: share of the way to the ready posture made in what the target leaves free.
         """
         error = delta_between(self.forward(q_rad), T_base_target)
         mujoco.mj_comPos(self._model, self._data)
         jacobian = self._jacobian
         mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], 0)
-        lower = np.maximum(_LOWER_RAD - q_rad, -step_rad)
-        upper = np.minimum(_UPPER_RAD - q_rad, step_rad)
-        posture = _POSTURE_GAIN * (panda.READY_RAD - q_rad)
+        posture = posture_gain * (panda.READY_RAD - q_rad)
         step = _least_squares(jacobian, error, posture)
-        stuck = ((q_rad <= _LOWER_RAD) & (step < 0)) | ((q_rad >= _UPPER_RAD) & (step > 0))
-        if stuck.any():
-            step = _least_squares(jacobian * ~stuck, error, posture * ~stuck)
-        return q_rad + np.clip(step, lower, upper)
+        lower = _BRAKING * (_LOWER_RAD - q_rad)
+        upper = _BRAKING * (_UPPER_RAD - q_rad)
+        braked = (step < lower) | (step > upper)
+        if braked.any():
+            slow = np.where(braked, np.clip(step, lower, upper), 0.0)
+            left = error - jacobian @ slow
+            step = slow + _least_squares(jacobian * ~braked, left, posture * ~braked)
+            step = np.clip(step, lower, upper)
+        return q_rad + np.clip(step, -step_rad, step_rad)
 
     def solve(self, T_base_target: Pose, start_rad: ArmJoints = panda.READY_RAD) -> ArmJoints:
         """The joints that reach the target, from `start_rad`; the nearest ones found if none do."""
@@ -106,17 +126,22 @@ class Command:
 
 
 class ArmController:
-    """Carries out end-effector deltas within a box of positions, `lower_m` to `upper_m`."""
+    """Carries out end-effector deltas within a box of positions, `lower_m` to `upper_m`.
+
+    hull_m: points of the hand in the frame ee_link; however it is turned, they stay above the
+        box's floor.
+    """
 
     def __init__(
         self,
         kinematics: ArmKinematics,
         lower_m: Float64[np.ndarray, "3"],
         upper_m: Float64[np.ndarray, "3"],
+        hull_m: Float64[np.ndarray, "points 3"],
         latency_ticks: int = 0,
     ) -> None:
         self._kinematics = kinematics
-        self._lower_m, self._upper_m = lower_m, upper_m
+        self._lower_m, self._upper_m, self._hull_m = lower_m, upper_m, hull_m
         self._latency_ticks = latency_ticks
         self.reset(panda.READY_RAD, np.zeros(0))
 
@@ -144,10 +169,13 @@ class ArmController:
         while self._pending and self._pending[0].tick <= self.tick:
             self._begin(self._pending.popleft())
         self.tick += 1
-        if self._motions:
+        moving = bool(self._motions)
+        if moving:
             self._move_target(measured_rad)
         before = self._q_rad
-        self._q_rad = self._kinematics.toward(before, self.T_base_target, _STEP_RAD)
+        # An arm at rest keeps its elbow where it is.
+        gain = _POSTURE_GAIN if moving else 0.0
+        self._q_rad = self._kinematics.toward(before, self.T_base_target, _STEP_RAD, gain)
         # Servo damping acts on the whole speed: leading by the lag lets a ramp be followed.
         lead = panda.SERVO_LAG_S * TICK_HZ * (self._q_rad - before)
         return np.clip(self._q_rad + lead, _LOWER_RAD, _UPPER_RAD)
@@ -164,10 +192,20 @@ class ArmController:
             target = apply_delta(target, motion.per_tick)
             motion.ticks -= 1
         self._motions = [motion for motion in self._motions if motion.ticks > 0]
-        measured = self._kinematics.forward(measured_rad)
-        away = delta_between(measured, target)
-        target = measured.copy()
-        target[:3, 3] += limit_norm(away[:3], _LEASH_M)
-        target[:3, :3] = so3_exp(limit_norm(away[3:], _LEASH_RAD)) @ measured[:3, :3]
+        target = _leashed(target, self._kinematics.forward(measured_rad))
         target[:3, 3] = np.clip(target[:3, 3], self._lower_m, self._upper_m)
+        lowest = float((self._hull_m @ target[2, :3]).min())
+        target[2, 3] = max(target[2, 3], self._lower_m[2] - lowest)
         self.T_base_target = target
+
+
+def _leashed(T_base_target: Pose, T_base_measured: Pose) -> Pose:
+    """The target, brought nearer to the measured pose where it is too far away."""
+    start = T_base_measured[:3, 3]
+    position = start + limit_norm(T_base_target[:3, 3] - start, _LEASH_M)
+    rotation, measured = T_base_target[:3, :3], T_base_measured[:3, :3]
+    # The trace of the relative rotation tells its angle at less cost than its logarithm.
+    if (float(np.sum(rotation * measured)) - 1.0) / 2.0 < np.cos(_LEASH_RAD):
+        away = so3_log(rotation @ measured.T)
+        rotation = so3_exp(limit_norm(away, _LEASH_RAD)) @ measured
+    return pose(rotation, position)

@@ -69,9 +69,7 @@ class Wave:
         return np.sin(self._omega * time_s + self._phase).sum(axis=1) / 2.0
 
 
-def random_pattern(
-    rng: np.random.Generator, height: int, width: int
-) -> UInt8[np.ndarray, "h w 3"]:
+def random_pattern(rng: np.random.Generator, height: int, width: int) -> UInt8[np.ndarray, "h w 3"]:
     """A colourful seamless pattern: waves of two or three colours."""
     y = np.arange(height)[:, None] * (2 * np.pi / height)
     x = np.arange(width)[None, :] * (2 * np.pi / width)
@@ -141,18 +139,18 @@ class TableTexture:
 
 
 class MovingObjects:
-    """Three things wander about on the table, around the workspace and never within it."""
+    """Four things wander about on the table, around the workspace and never within it."""
 
-    _COUNT = 3
+    _COUNT = 4
     names = tuple(f"mover_{i}.{axis}_m" for i in range(_COUNT) for axis in "xy")
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._shapes = rng.choice(["cube", "cylinder", "ball", "hexagon"], self._COUNT)
         self._colors = rng.choice(list(COLORS), self._COUNT)
         self._width_m = rng.uniform(0.05, 0.09, self._COUNT)
-        # One to the right, one to the left, one behind, near the robot's side of the table.
-        self._centers_m = np.array([[0.45, -0.47], [0.45, 0.47], [0.05, 0.33]])
-        self._reach_m = np.array([[0.3, 0.08], [0.3, 0.08], [0.06, 0.1]])
+        # Beside the workspace and beside the robot's base, in the front camera's view.
+        self._centers_m = np.array([[0.4, -0.38], [0.4, 0.4], [0.1, 0.3], [0.1, -0.26]])
+        self._reach_m = np.array([[0.2, 0.03], [0.2, 0.05], [0.06, 0.1], [0.06, 0.1]])
         self._wave = Wave(rng, 2 * self._COUNT, 0.15, 0.6)
 
     def build(self, spec: mujoco.MjSpec) -> None:
@@ -173,7 +171,7 @@ class MovingObjects:
     def bind(self, model: mujoco.MjModel) -> None:
         self._mocap = [int(model.body(f"mover_{i}").mocapid[0]) for i in range(self._COUNT)]
 
-    def state(self, time_s: float) -> Float64[np.ndarray, "6"]:
+    def state(self, time_s: float) -> Float64[np.ndarray, "8"]:
         wander = self._wave.at(time_s).reshape(-1, 2)
         return (self._centers_m + self._reach_m * np.clip(wander, -1, 1)).ravel()
 
@@ -214,7 +212,7 @@ class ChangingLight:
 
 
 class CameraShake:
-    """Cameras that tremble, each on its own: a centimetre and a degree or two."""
+    """Cameras that tremble, each on its own: the front one by a centimetre or two."""
 
     names = tuple(f"camera.{name}_{axis}_m" for name in CAMERAS for axis in "xyz")
 

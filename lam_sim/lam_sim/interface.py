@@ -14,6 +14,7 @@ from lam_models.command import unknown
 from lam_models.geometry import Pose
 from lam_models.types import Action
 
+
 @dataclass(frozen=True)
 class Truth:
     """What a simulation knows at one instant: enough for any expert and success test.

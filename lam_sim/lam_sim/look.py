@@ -34,6 +34,9 @@ class Look:
     palm: float = 1.0
 
 
+STANDARD_LOOK = Look()
+
+
 def opaque(rgb: tuple[float, float, float]) -> Rgba:
     return (rgb[0], rgb[1], rgb[2], 1.0)
 

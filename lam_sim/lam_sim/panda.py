@@ -20,7 +20,10 @@ READY_RAD = np.array([0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.p
 # Damping over stiffness of the position servos: the time by which they would trail a ramp.
 SERVO_LAG_S = 0.1
 _STIFFNESS = (4500.0, 4500.0, 3500.0, 3500.0, 2000.0, 2000.0, 2000.0)
-_TORQUE_NM = (87.0, 87.0, 87.0, 87.0, 12.0, 12.0, 12.0)
+# The datasheet's 12 N m at the wrist would let the swinging hand pull it past its limits: the real
+# arm's controller also limits acceleration, which here strength makes up for.
+_TORQUE_NM = (87.0, 87.0, 87.0, 87.0, 40.0, 40.0, 40.0)
+_STOP_RAD = 0.02  # the soft stops begin this far inside the limits, and so keep them
 _FLANGE_M = 0.107
 _HALF = np.pi / 2
 
@@ -40,7 +43,10 @@ _SHAPES = (
     ((0.062, (0, 0, 0.0), (0, -0.19, 0), "arm"),),
     ((0.058, (0, 0, -0.11), (0.05, 0, -0.02), "arm"),),
     ((0.06, (0, 0, -0.045), (0, 0, 0.045), "joint"), (0.055, (0, 0, 0), (-0.0825, 0.1, 0), "arm")),
-    ((0.052, (0, 0, -0.26), (0, 0.05, -0.12), "forearm"), (0.048, (0, 0.06, -0.12), (0, 0.01, 0), "forearm")),
+    (
+        (0.052, (0, 0, -0.26), (0, 0.05, -0.12), "forearm"),
+        (0.048, (0, 0.06, -0.12), (0, 0.01, 0), "forearm"),
+    ),
     ((0.05, (0, 0, -0.035), (0, 0, 0.035), "joint"), (0.045, (0, 0, 0), (0.088, 0, 0), "forearm")),
     ((0.044, (0, 0, -0.01), (0, 0, 0.07), "forearm"),),
 )
@@ -67,8 +73,9 @@ def add_arm(spec: mujoco.MjSpec, look: Look | None = None) -> mujoco.MjsBody:
         body.add_joint(
             name=JOINT_NAMES[index],
             axis=(0, 0, 1),
-            range=(LOWER_RAD[index], UPPER_RAD[index]),
+            range=(LOWER_RAD[index] + _STOP_RAD, UPPER_RAD[index] - _STOP_RAD),
             armature=0.1,
+            solref_limit=(0.004, 1.0),
         )
         if look is not None:
             for shape in _SHAPES[index]:

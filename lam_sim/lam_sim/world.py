@@ -19,10 +19,10 @@ from lam_models.geometry import Delta, pose, so3_log
 from lam_models.types import Action
 from lam_sim import panda
 from lam_sim.control import TICK_HZ, TICK_S, ArmController, ArmKinematics
-from lam_sim.distractors import DISTRACTORS, Distractor, make_distractor
+from lam_sim.distractors import DISTRACTORS, make_distractor
 from lam_sim.effectors import EFFECTORS, EndEffector, find_effector
 from lam_sim.interface import Expert, Truth, World
-from lam_sim.look import Look, human_look, machine_look
+from lam_sim.look import STANDARD_LOOK, Look, human_look, machine_look
 from lam_sim.render import Canvas, renderer
 from lam_sim.scene import WORKSPACE_LOWER_M, WORKSPACE_UPPER_M, Scene
 from lam_sim.stage import CAMERAS, TIMESTEP_S, looking, new_spec
@@ -102,7 +102,7 @@ class TableWorld:
     def _look(self) -> Look:
         rng = self._rng("look")
         if not self.settings.embodiment_variation:
-            self._arm_look = Look()
+            self._arm_look = STANDARD_LOOK
         elif find_effector(self.settings.end_effector).human:
             self._arm_look = human_look(rng)
         else:
@@ -161,19 +161,17 @@ class TableWorld:
         data.qpos[self._arm_qpos] = q_rad
         for joint, position in effector.positions(effector.open).items():
             data.qpos[self._model.joint(joint).qposadr[0]] = position
-        lowest = np.array([0.0, 0.0, effector.tip_reach_m + 0.002])
         latency_ticks = round(self.settings.action_latency_s * TICK_HZ)
         self._arm = ArmController(
-            kinematics, WORKSPACE_LOWER_M + lowest, WORKSPACE_UPPER_M, latency_ticks
+            kinematics, WORKSPACE_LOWER_M, WORKSPACE_UPPER_M, _hull(effector), latency_ticks
         )
         self._arm.reset(q_rad, effector.open)
         data.ctrl[self._arm_ctrl] = q_rad
         data.ctrl[self._hand_ctrl] = effector.open
         mujoco.mj_step(self._model, data, nstep=_SETTLE_STEPS)
         self._due_ticks = 0.0
-        self._history = deque(
-            [data.qpos.copy()], maxlen=1 + round(self.settings.camera_latency_s * TICK_HZ)
-        )
+        self._camera_ticks = round(self.settings.camera_latency_s * TICK_HZ)
+        self._history = deque([data.qpos.copy()], maxlen=1 + self._camera_ticks)
         self._drawn_tick = -1
         self._refresh()
 
@@ -239,9 +237,7 @@ class TableWorld:
     def proprioception(self) -> Float32[np.ndarray, " n"]:
         """Position [m] and rotation vector [rad] of ee_link, then the hand's joints."""
         truth = self.truth()
-        return np.concatenate(
-            [_numbers(truth.T_base_ee), truth.joint_positions], dtype=np.float32
-        )
+        return np.concatenate([_numbers(truth.T_base_ee), truth.joint_positions], dtype=np.float32)
 
     def environment_state(self) -> Float32[np.ndarray, " m"]:
         """Bodies, scalars and distractors now, in the order of `environment_names`."""
@@ -257,7 +253,7 @@ class TableWorld:
         if self._drawn_tick != self._arm.tick:
             self._drawn_tick = self._arm.tick
             self._canvas.data.qpos[:] = self._history[0]
-            shown_tick = max(0, self._arm.tick - self._history.maxlen + 1)
+            shown_tick = max(0, self._arm.tick - self._camera_ticks)
             for distractor in self._distractors:
                 distractor.show(self._canvas, shown_tick * TICK_S)
             mujoco.mj_kinematics(self._model, self._canvas.data)
@@ -273,6 +269,14 @@ class TableWorld:
 
     def close(self) -> None:
         """Nothing to free: the drawing context is the process's."""
+
+
+def _hull(effector: EndEffector) -> Float64[np.ndarray, "points 3"]:
+    """The fingertips and a ring around the wrist, in the frame ee_link [m]."""
+    angles = np.arange(8) * (np.pi / 4)
+    wrist = np.full(8, 0.03 - effector.grasp_point_m)
+    ring = np.column_stack([0.08 * np.cos(angles), 0.08 * np.sin(angles), wrist])
+    return np.vstack([[0.0, 0.0, effector.tip_reach_m], ring])
 
 
 def _check(thing: str, name: str, known: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from lam_sim.contact import FINGER, Contact
 from lam_sim.effectors import Joints
 from lam_sim.effectors.finger import Finger, Hinge, add_pad_site, add_segment
-from lam_sim.look import Look
+from lam_sim.look import STANDARD_LOOK, Look
 
 _PALM_M = 0.08
 _THUMB_LOW_M = 0.02
@@ -46,7 +46,7 @@ class FiveFinger:
     tip_reach_m = 0.013
     camera_m = (0.11, 0.0, 0.035)
 
-    def __init__(self, look: Look = Look()) -> None:
+    def __init__(self, look: Look = STANDARD_LOOK) -> None:
         self._look = look
         radius = 0.0085 * look.finger_radius
         self._fingers = tuple(
@@ -95,7 +95,10 @@ class FiveFinger:
     def _add_palm(self, palm: mujoco.MjsBody) -> None:
         look = self._look
         size = (0.041 * look.palm, 0.015, 0.036)
-        parts = ((size, (-0.021, 0.034, _PALM_M - 0.038)), ((0.028, 0.032, 0.014), (-0.006, 0.008, 0.014)))
+        parts = (
+            (size, (-0.021, 0.034, _PALM_M - 0.038)),
+            ((0.028, 0.032, 0.014), (-0.006, 0.008, 0.014)),
+        )
         for half_size, position in parts:
             geom = palm.add_geom(
                 type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -152,10 +155,6 @@ def tip_path(
 ) -> Float64[np.ndarray, "n 2"]:
     """Where the tip is, inward and along [m] from the root, when the first joint bends so."""
     offset, ratio = _COUPLING
-    angle = mcp_rad[:, None] + np.stack(
-        [np.zeros_like(mcp_rad)]
-        + [offset + ratio * mcp_rad]
-        + [offset + ratio * mcp_rad + _TIP_BEND_RAD],
-        axis=1,
-    )
+    middle = mcp_rad + offset + ratio * mcp_rad
+    angle = np.column_stack([mcp_rad, middle, middle + _TIP_BEND_RAD])
     return np.stack([np.sin(angle) @ lengths_m, np.cos(angle) @ lengths_m], axis=1)

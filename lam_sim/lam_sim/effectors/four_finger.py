@@ -14,7 +14,7 @@ import numpy as np
 from lam_sim.contact import FINGER, Contact
 from lam_sim.effectors import Joints
 from lam_sim.effectors.finger import Finger, Hinge, add_pad_site, add_segment, fold
-from lam_sim.look import Look
+from lam_sim.look import STANDARD_LOOK, Look
 
 _RANGES_RAD = {"abd": (-0.4, 0.4), "mcp": (-0.9, 1.5), "pip": (0.0, 1.75), "dip": (-1.2, 1.4)}
 _TIPS = ("thumb", "index", "middle", "ring")
@@ -33,7 +33,7 @@ class FourFinger:
     tip_reach_m = 0.011
     camera_m = (0.11, 0.0, 0.035)
 
-    def __init__(self, look: Look = Look()) -> None:
+    def __init__(self, look: Look = STANDARD_LOOK) -> None:
         self._look = look
         lengths = _LENGTHS_M * look.finger_length
         radius = 0.0095 * look.finger_radius
@@ -48,9 +48,7 @@ class FourFinger:
             for name, x in aside.items()
         )
         self._along_m = _REACH * float(lengths[0] + lengths[1])
-        self.grasp_point_m = (
-            _PALM_M + self._along_m + float(lengths[2]) * float(np.cos(_LEAN_RAD))
-        )
+        self.grasp_point_m = _PALM_M + self._along_m + float(lengths[2]) * float(np.cos(_LEAN_RAD))
         names = [finger.name for finger in self._fingers]
         self.joint_names = tuple(f"{name}_{joint}" for name in names for joint in _RANGES_RAD)
         ranges = np.array(list(_RANGES_RAD.values()) * len(names))

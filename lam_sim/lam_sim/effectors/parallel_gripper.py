@@ -9,7 +9,7 @@ import numpy as np
 
 from lam_sim.contact import FINGER, Contact
 from lam_sim.effectors import Joints
-from lam_sim.look import Look
+from lam_sim.look import STANDARD_LOOK, Look
 
 _TRAVEL_M = 0.04
 _FORCE_N = 40.0
@@ -21,9 +21,9 @@ class ParallelGripper:
     joint_names = ("gripper_width",)
     max_aperture_m = 2 * _TRAVEL_M
     tip_reach_m = 0.01
-    camera_m = (0.085, 0.0, 0.03)
+    camera_m = (0.095, 0.0, 0.055)
 
-    def __init__(self, look: Look = Look()) -> None:
+    def __init__(self, look: Look = STANDARD_LOOK) -> None:
         self._look = look
         self._finger_m = 0.05 * look.finger_length
         self.lower = np.array([0.0])
