@@ -203,6 +203,14 @@ def test_until_the_end_only_the_partial_folder_exists(tmp_path: Path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
 
 
+def test_finalizing_by_hand_inside_the_block_is_fine(tmp_path: Path):
+    with DatasetWriter(tmp_path / "data", SCHEMA) as writer:
+        writer.add_frame(frame(0, 0))
+        writer.save_episode("reach")
+        assert Dataset.open(writer.finalize()).frame_count == 1
+    assert (tmp_path / "data").is_dir()
+
+
 def test_the_leftovers_of_a_killed_run_are_replaced(written: Path, tmp_path: Path):
     (tmp_path / "data.partial/data").mkdir(parents=True)
     (tmp_path / "data.partial/data/junk").write_text("half")

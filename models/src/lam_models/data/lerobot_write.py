@@ -62,6 +62,7 @@ class DatasetWriter:
         self._episodes: list[dict[str, Any]] = []
         self._frame_count = 0
         self._encoder: EpisodeEncoder | None = None
+        self._finished = False
 
     def add_frame(self, frame: Mapping[str, Any]) -> None:
         """Append one frame to the episode at hand: a value for each feature of the schema."""
@@ -122,6 +123,7 @@ class DatasetWriter:
         self._write_metadata()
         self._partial.rename(self._path)
         os.close(self._lock)
+        self._finished = True
         return self._path
 
     def abort(self) -> None:
@@ -129,6 +131,7 @@ class DatasetWriter:
         self._close_files()
         shutil.rmtree(self._partial)
         os.close(self._lock)
+        self._finished = True
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -139,6 +142,8 @@ class DatasetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._finished:
+            return
         if kind is not None:
             self.abort()
             return

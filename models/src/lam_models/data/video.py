@@ -18,6 +18,7 @@ shifting their time stamps.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +33,9 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from lam_models.command import UserError, unknown
+
+# SVT-AV1 otherwise prints a page of settings for every file; 1 leaves its errors.
+os.environ.setdefault("SVT_LOG", "1")
 
 Image = UInt8[np.ndarray, "height width 3"]
 Images = UInt8[np.ndarray, "time height width 3"]
