@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lam_models.command import UserError
 from lam_sim import metaworld_venv, parallel
-from lam_sim.worlds import DEFAULT_KIND, KINDS, WorldChoice, kind_named, selection, some
+from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
 
 if TYPE_CHECKING:
     from lam_sim.score import Cell
@@ -80,12 +80,13 @@ def run(args: argparse.Namespace) -> int:
     parallel.one_thread_each()
     plan = _plan(args)
     workers = parallel.worker_count(args.workers)
+    out = Path(args.out) if args.out else None
     try:
         with parallel.terminated_like_interrupted():
             cells = _measure(plan, workers)
-            _report(plan, cells, args.out)
-            if args.video:
-                _film(plan, cells, args.video, args.out, workers)
+            _report(plan, cells, out)
+            if out and args.video:
+                _film(plan, cells, args.video, out, workers)
     except KeyboardInterrupt:
         print("interrupted: nothing more is measured or written")
         return 130
@@ -134,13 +135,13 @@ def _measure(plan: Plan, workers: int) -> list[Cell]:
     return cells
 
 
-def _jobs(plan: Plan) -> Iterator[tuple[WorldChoice, int]]:
+def _jobs(plan: Plan) -> Iterator[EpisodeJob]:
     """Cell by cell, the same seeds in each."""
-    from lam_sim.rollout import episode_seed
+    from lam_sim.rollout import Purpose, episode_seed
 
     for choice in plan.choices():
         for i in range(plan.episodes):
-            yield choice, episode_seed(plan.seed, i)
+            yield EpisodeJob(choice, episode_seed(plan.seed, i, Purpose.EVALUATION))
 
 
 def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
@@ -149,6 +150,8 @@ def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
     from lam_sim import score
 
     Console().print(score.rich_table(plan.policy, cells))
+    for line in score.failed_seeds(cells):
+        print(line)
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)

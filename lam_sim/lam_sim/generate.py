@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -22,11 +20,10 @@ from typing import TYPE_CHECKING
 
 from lam_models.command import UserError
 from lam_sim import metaworld_venv, parallel
-from lam_sim.worlds import DEFAULT_KIND, KINDS, WorldChoice, kind_named, selection, some
+from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
 
 if TYPE_CHECKING:
-    from lam_models.data.lerobot_write import DatasetWriter
-    from lam_sim.recording import Recording
+    from lam_sim.recording import RecordingSettings
 
 SUMMARY = "record demonstrations of the scripted expert as a LeRobot dataset"
 
@@ -54,9 +51,8 @@ class Plan:
     only_successes: bool
     codec: str
 
-    def choice(self, index: int) -> WorldChoice:
-        """The world of the index-th attempt: the tasks take turns."""
-        task = self.tasks[index % len(self.tasks)]
+    def choice(self, task: str) -> WorldChoice:
+        """The world of a task."""
         return WorldChoice(
             self.kind, task, self.hand, self.difficulty, self.distractors, self.human
         )
@@ -64,7 +60,12 @@ class Plan:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--task", default="pick_place", help="names joined by commas, or all; they take turns")
+    add(
+        "--task",
+        default=None,
+        help="names joined by commas, or all; each gets an equal share of the episodes, one after "
+        "the other (default: the first task of the world)",
+    )
     add(
         "--hand",
         default=None,
@@ -100,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
     parallel.one_thread_each()
     plans = _plans(args)
     workers = parallel.worker_count(args.workers)
+    plan = plans[0]
     try:
         with parallel.terminated_like_interrupted():
             for plan in plans:
@@ -123,12 +125,15 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
     codec_named(args.codec)
     kind = kind_named(args.world)
     hands = some("hand", args.hand or kind.hands()[0], kind.hands())
+    tasks = some("task", args.task or kind.tasks()[0], kind.tasks())
+    if args.episodes < len(tasks):
+        raise UserError(f"--episodes is {args.episodes}, too few for {len(tasks)} tasks")
     out = Path(args.out)
     plans = [
         Plan(
             out=out / hand if len(hands) > 1 else out,
             kind=args.world,
-            tasks=some("task", args.task, kind.tasks()),
+            tasks=tasks,
             hand=hand,
             episodes=args.episodes,
             distractors=selection("distractor", args.distractors, kind.distractors()),
@@ -183,28 +188,75 @@ def _write_dataset(plan: Plan, workers: int) -> None:
 
     settings = _recording_settings(plan)
     plan.out.parent.mkdir(parents=True, exist_ok=True)
-    make = partial(RecordingWork, settings)
+    ledger = Ledger(plan)
     with (
         DatasetWriter(plan.out, settings.schema, plan.codec) as writer,
-        parallel.Workers(make, min(workers, plan.episodes)) as crew,
+        parallel.Workers(partial(RecordingWork, settings), min(workers, plan.episodes)) as crew,
         episodes_progress(str(plan.out), plan.episodes) as progress,
     ):
-        attempts = 0
-        for recording in crew.ordered(_jobs(plan)):
-            attempts += 1
-            kept = _keep(plan, writer, recording, attempts)
+        for recording in crew.ordered(_attempts(plan, ledger)):
+            kept = ledger.note(recording.task, recording.outcome.success)
+            if kept:
+                writer.append(recording.episode)
             progress.note(recording.outcome.success, kept)
-            if progress.done == plan.episodes:
-                break
-    _write_origin(plan, attempts, progress.successes)
+    _write_origin(plan, ledger)
     print(f"{plan.out}: {progress.summary()}")
 
 
-def _recording_settings(plan: Plan):
+class Ledger:
+    """Which attempts become episodes: the first ones of each task, until it has its share."""
+
+    def __init__(self, plan: Plan) -> None:
+        each, rest = divmod(plan.episodes, len(plan.tasks))
+        self._missing = {task: each + (i < rest) for i, task in enumerate(plan.tasks)}
+        self._only_successes = plan.only_successes
+        self._most = {
+            task: share * (_ATTEMPTS_PER_EPISODE if plan.only_successes else 1)
+            for task, share in self._missing.items()
+        }
+        self.attempts = dict.fromkeys(plan.tasks, 0)
+        self.successes = dict.fromkeys(plan.tasks, 0)
+
+    def wants(self, task: str) -> bool:
+        """Whether the task lacks episodes."""
+        return self._missing[task] > 0
+
+    def most(self, task: str) -> int:
+        """Attempts allowed to the task."""
+        return self._most[task]
+
+    def note(self, task: str, success: bool) -> bool:
+        """Whether to keep this attempt. Attempts come in order; late ones are not counted."""
+        if not self.wants(task):
+            return False
+        self.attempts[task] += 1
+        self.successes[task] += success
+        kept = success or not self._only_successes
+        self._missing[task] -= kept
+        if self.wants(task) and self.attempts[task] == self.most(task):
+            raise UserError(
+                f"task '{task}': only {self.successes[task]} of {self.attempts[task]} attempts "
+                "succeeded; lower --noise or --difficulty, or leave out --only-successes"
+            )
+        return kept
+
+
+def _attempts(plan: Plan, ledger: Ledger) -> Iterator[EpisodeJob]:
+    """Jobs task by task. The ledger, which learns of results later, ends a task's attempts."""
+    from lam_sim.rollout import Purpose, episode_seed
+
+    for task in plan.tasks:
+        for i in range(ledger.most(task)):
+            if not ledger.wants(task):
+                break
+            yield EpisodeJob(plan.choice(task), episode_seed(plan.seed, i, Purpose.DATA))
+
+
+def _recording_settings(plan: Plan) -> RecordingSettings:
     from lam_sim.recording import RecordingSettings, dataset_schema
 
     kind = kind_named(plan.kind)
-    worlds = [kind.make(plan.choice(i)) for i in range(len(plan.tasks))]
+    worlds = [kind.make(plan.choice(task)) for task in plan.tasks]
     control_hz = round(worlds[0].control_hz)
     fps = plan.fps or control_hz
     if fps <= 0 or control_hz % fps:
@@ -216,28 +268,7 @@ def _recording_settings(plan: Plan):
     return RecordingSettings(schema, repeat, plan.noise_m, plan.codec)
 
 
-def _jobs(plan: Plan) -> Iterator[tuple[WorldChoice, int]]:
-    """Attempts in order: as many as episodes, or without end where failures do not count."""
-    from lam_sim.rollout import episode_seed
-
-    indices = itertools.count() if plan.only_successes else range(plan.episodes)
-    return ((plan.choice(i), episode_seed(plan.seed, i)) for i in indices)
-
-
-def _keep(plan: Plan, writer: DatasetWriter, recording: Recording, attempts: int) -> bool:
-    """Append the episode unless it failed and failures are unwanted."""
-    if plan.only_successes and not recording.outcome.success:
-        if attempts >= _ATTEMPTS_PER_EPISODE * plan.episodes:
-            raise UserError(
-                f"fewer than {plan.episodes} of {attempts} attempts succeeded: lower --noise or "
-                f"--difficulty, or leave out --only-successes"
-            )
-        return False
-    writer.append(recording.episode)
-    return True
-
-
-def _write_origin(plan: Plan, attempts: int, successes: int) -> None:
+def _write_origin(plan: Plan, ledger: Ledger) -> None:
     """How the dataset came about, beside LeRobot's own files; the same for the same command."""
     import mujoco
     import numpy as np
@@ -248,11 +279,11 @@ def _write_origin(plan: Plan, attempts: int, successes: int) -> None:
     content = {
         "command": "lam data generate",
         **fields,
-        "attempts": attempts,
-        "successes": successes,
+        "attempts": ledger.attempts,
+        "successes": ledger.successes,
         "versions": versions,
     }
     path = plan.out / "origin.json"
     partial_path = path.with_name("origin.json.partial")
     partial_path.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial_path, path)
+    partial_path.replace(path)

@@ -4,8 +4,8 @@ An outside benchmark beside our own tasks. It pins an older MuJoCo, so it lives 
 own (`make metaworld`); this file is imported only there. What differs from our world:
 
 * The hand's orientation is fixed: the rotation of an action is ignored.
-* The hand is one number: the benchmark's gripper command, -1 opens, 1 closes, in between it squeezes
-  more or less. Its measured value is the opening [m].
+* The hand is one number: the benchmark's gripper command, -1 opens, 1 closes, in between it
+  squeezes more or less. Its measured value is the opening [m].
 * Positions are in the benchmark's world frame, which has its origin in the robot's base.
 * Its policies read the benchmark's own observation vector, so its expert works only beside its
   world, not over ROS.
@@ -76,7 +76,7 @@ class MetaWorld:
         *("ee.x_m", "ee.y_m", "ee.z_m", "ee.rx_rad", "ee.ry_rad", "ee.rz_rad"),
         "gripper.opening_m",
     )
-    cameras = tuple(_CAMERAS)
+    cameras: tuple[str, ...] = tuple(_CAMERAS)
 
     def __init__(self, settings: MetaWorldSettings) -> None:
         self.control_hz = float(settings.control_hz)

@@ -169,9 +169,7 @@ class Distractors:
             is_sky = model.tex_type[texture] == mujoco.mjtTexture.mjTEXTURE_SKYBOX
             if is_sky or texture == model.texture("backdrop").id:
                 _fill(model, texture, image)
-                # This MuJoCo offers no public way to the renderer's context.
-                view._gl_context.make_current()
-                mujoco.mjr_uploadTexture(model, view._mjr_context, texture)
+                _upload(model, texture, view)
         self._uploaded[view] = image.tobytes()
 
     def state(self, model: mujoco.MjModel) -> Float64[np.ndarray, " n"]:
@@ -204,3 +202,11 @@ def _fill(model: mujoco.MjModel, texture: int, image: UInt8[np.ndarray, "side si
     rows, columns = np.arange(height) % _TEXTURE_SIDE, np.arange(width) % _TEXTURE_SIDE
     start = int(model.tex_adr[texture])
     model.tex_data[start : start + height * width * 3] = image[rows][:, columns].ravel()
+
+
+def _upload(model: mujoco.MjModel, texture: int, view: mujoco.Renderer) -> None:
+    """This MuJoCo offers no public way to the renderer's context."""
+    gl_context = view._gl_context
+    assert gl_context is not None
+    gl_context.make_current()
+    mujoco.mjr_uploadTexture(model, view._mjr_context, texture)

@@ -26,7 +26,7 @@ JobIn = TypeVar("JobIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
 
 # Results that may wait for an earlier one, a worker: enough to keep all busy, little memory.
-_AHEAD = 4
+_AHEAD = 2
 _GRACE_S = 3.0
 
 

@@ -13,11 +13,10 @@ from lam_models.data.episode import EncodedEpisode, EpisodeEncoder
 from lam_models.data.lerobot_layout import Feature, Schema, camera, scalar, vector
 from lam_models.geometry import apply_delta, delta_between
 from lam_models.types import Action
-from lam_sim.actors import make_actor
 from lam_sim.interface import World
-from lam_sim.rollout import Outcome, Watcher, run_episode
+from lam_sim.rollout import Outcome, Stage, Watcher
 from lam_sim.tasks.noise import ActionNoise
-from lam_sim.worlds import WorldChoice, kind_named
+from lam_sim.worlds import EpisodeJob
 
 # Rotation that goes with a disturbance of one metre [rad/m]: 6 mm and 10 mrad.
 _TURN_RAD_PER_M = 1.7
@@ -39,8 +38,9 @@ class RecordingSettings:
 
 @dataclass(frozen=True)
 class Recording:
-    """An episode, encoded, and how it went."""
+    """An episode of a task, encoded, and how it went."""
 
+    task: str
     outcome: Outcome
     episode: EncodedEpisode
 
@@ -132,31 +132,20 @@ def compose(deltas: list[np.ndarray]) -> np.ndarray:
 
 
 class RecordingWork:
-    """A data worker: records the expert at the job's task and seed."""
+    """A data worker: records the expert."""
 
     def __init__(self, settings: RecordingSettings) -> None:
         self._settings = settings
-        self._worlds: dict[WorldChoice, World] = {}
+        self._stage = Stage("expert")
 
-    def __call__(self, job: tuple[WorldChoice, int]) -> Recording:
-        choice, seed = job
-        kind = kind_named(choice.kind)
-        if choice not in self._worlds:
-            self._worlds[choice] = kind.make(choice)
+    def __call__(self, job: EpisodeJob) -> Recording:
         recorder = Recorder(self._settings)
-        outcome = run_episode(
-            self._worlds[choice],
-            make_actor("expert"),
-            seed,
-            kind.time_limit_s(choice.task),
-            self._noise(seed),
-            recorder,
-        )
-        return Recording(outcome, recorder.finish(outcome.instruction, outcome.success))
+        outcome = self._stage.play(job, recorder, self._noise(job.seed))
+        episode = recorder.finish(outcome.instruction, outcome.success)
+        return Recording(job.choice.task, outcome, episode)
 
     def close(self) -> None:
-        for world in self._worlds.values():
-            world.close()
+        self._stage.close()
 
     def _noise(self, seed: int) -> ActionNoise | None:
         noise_m = self._settings.noise_m

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lam_models.types import Action
-from lam_sim.actors import Actor
+from lam_sim.actors import Actor, make_actor
 from lam_sim.interface import World
+from lam_sim.worlds import EpisodeJob, WorldChoice, kind_named
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,13 @@ class Outcome:
     instruction: str
     success: bool
     duration_s: float
+
+
+class Purpose(enum.IntEnum):
+    """What episodes are for: a policy is never evaluated on scenes it was trained on."""
+
+    DATA = 1
+    EVALUATION = 2
 
 
 class Watcher:
@@ -37,8 +46,8 @@ def run_episode(
     actor: Actor,
     seed: int,
     time_limit_s: float,
-    disturb: Callable[[Action], Action] | None = None,
     watcher: Watcher | None = None,
+    disturb: Callable[[Action], Action] | None = None,
 ) -> Outcome:
     """Reset the world to `seed` and let the actor act until success or the time limit.
 
@@ -59,9 +68,35 @@ def run_episode(
     return Outcome(seed, world.instruction, success, steps / world.control_hz)
 
 
-def episode_seed(seed: int, index: int) -> int:
-    """The seed of the index-th episode of a run: runs of different seeds share no episodes.
+def episode_seed(seed: int, index: int, purpose: Purpose) -> int:
+    """Seed of the index-th episode of a run; other seeds and purposes share no episodes."""
+    return int(np.random.SeedSequence([seed, index, purpose]).generate_state(1)[0])
 
-    At most 62 bits, to fit the signed integers of messages.
-    """
-    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 2)
+
+class Stage:
+    """Plays episodes of one actor; the world is kept while the choice of world stays the same."""
+
+    def __init__(self, actor: str) -> None:
+        self._actor = make_actor(actor)
+        self._choice: WorldChoice | None = None
+        self._world: World | None = None
+
+    def play(
+        self,
+        job: EpisodeJob,
+        watcher: Watcher | None = None,
+        disturb: Callable[[Action], Action] | None = None,
+    ) -> Outcome:
+        """One episode, as `run_episode`."""
+        kind = kind_named(job.choice.kind)
+        if self._world is None or job.choice != self._choice:
+            self.close()
+            self._world, self._choice = kind.make(job.choice), job.choice
+        limit_s = kind.time_limit_s(job.choice.task)
+        return run_episode(self._world, self._actor, job.seed, limit_s, watcher, disturb)
+
+    def close(self) -> None:
+        """Free the world."""
+        if self._world is not None:
+            self._world.close()
+            self._world = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from rich.table import Table
 
 from lam_models.data.video import VideoEncoder, codec_named
 from lam_models.types import Action
-from lam_sim.actors import make_actor
 from lam_sim.interface import World
-from lam_sim.rollout import Outcome, Watcher, run_episode
+from lam_sim.rollout import Outcome, Stage, Watcher
 from lam_sim.wilson import wilson_interval
-from lam_sim.worlds import WorldChoice, kind_named
+from lam_sim.worlds import EpisodeJob, WorldChoice
 
 _VIDEO_SIDE = 256
 
@@ -61,13 +59,12 @@ class Cell:
         }
 
 
-_HEAD = ("task", "hand", "success", "rate", "95 %", "time to success", "first failed seeds")
+_HEAD = ("task", "hand", "success", "rate", "95 %", "time to success")
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
     low, high = wilson_interval(cell.successes, len(cell.outcomes))
     time_s = cell.mean_success_s
-    seeds = " ".join(str(seed) for seed in cell.failed_seeds[:2])
     return (
         cell.task,
         cell.hand,
@@ -75,7 +72,6 @@ def _row(cell: Cell) -> tuple[str, ...]:
         f"{100 * cell.rate:.1f} %",
         f"{100 * low:.1f} - {100 * high:.1f}",
         "-" if time_s is None else f"{time_s:.1f} s",
-        seeds + (" ..." if len(cell.failed_seeds) > 2 else ""),
     )
 
 
@@ -89,59 +85,58 @@ def rich_table(policy: str, cells: list[Cell]) -> Table:
     return table
 
 
+def failed_seeds(cells: list[Cell]) -> list[str]:
+    """One line for each cell with failures: the seeds that show them again."""
+    return [
+        f"failed seeds of {cell.task} with {cell.hand}: {' '.join(map(str, cell.failed_seeds))}"
+        for cell in cells
+        if cell.failed_seeds
+    ]
+
+
 def markdown(policy: str, cells: list[Cell]) -> str:
     """The same as a Markdown table."""
     rows = [_HEAD, tuple("---" for _ in _HEAD), *map(_row, cells)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return f"# Success of {policy}\n\n" + "\n".join(lines) + "\n"
+    lines += ["", *(f"* {line}" for line in failed_seeds(cells))]
+    return f"# Success of {policy}\n\n" + "\n".join(lines).rstrip() + "\n"
 
 
 class EvaluationWork:
     """An evaluation worker: runs the policy at the job's world and seed."""
 
     def __init__(self, policy: str) -> None:
-        self._actor = make_actor(policy)
-        self._choice: WorldChoice | None = None
-        self._world: World | None = None
+        self._stage = Stage(policy)
 
-    def __call__(self, job: tuple[WorldChoice, int]) -> Outcome:
-        choice, seed = job
-        return self.episode(choice, seed)
-
-    def episode(self, choice: WorldChoice, seed: int, watcher: Watcher | None = None) -> Outcome:
-        """One episode; the world is kept while the choice stays the same."""
-        kind = kind_named(choice.kind)
-        if self._world is None or choice != self._choice:
-            self.close()
-            self._world, self._choice = kind.make(choice), choice
-        limit_s = kind.time_limit_s(choice.task)
-        return run_episode(self._world, self._actor, seed, limit_s, watcher=watcher)
+    def __call__(self, job: EpisodeJob) -> Outcome:
+        return self._stage.play(job)
 
     def close(self) -> None:
-        if self._world is not None:
-            self._world.close()
-            self._world = None
+        self._stage.close()
 
 
-class FilmingWork(EvaluationWork):
+class FilmingWork:
     """Runs an episode again, all cameras side by side into an mp4; its name says how it ended."""
 
     def __init__(self, policy: str, folder: Path) -> None:
-        super().__init__(policy)
+        self._stage = Stage(policy)
         self._folder = folder
 
     def __call__(self, job: tuple[WorldChoice, Outcome]) -> str:
         choice, before = job
         film = _Film()
-        outcome = self.episode(choice, before.seed, film)
+        outcome = self._stage.play(EpisodeJob(choice, before.seed), film)
         if outcome != before:
-            raise RuntimeError(f"{choice}: not deterministic, {before} became {outcome}")
+            raise RuntimeError(f"not deterministic: {before} became {outcome}")
         end = "success" if outcome.success else "failure"
         name = f"{choice.task}_{choice.hand}_{outcome.seed}_{end}.mp4"
         partial = self._folder / (name + ".partial")
         partial.write_bytes(film.finish())
-        os.replace(partial, self._folder / name)
+        partial.replace(self._folder / name)
         return name
+
+    def close(self) -> None:
+        self._stage.close()
 
 
 class _Film(Watcher):
@@ -152,8 +147,8 @@ class _Film(Watcher):
         views = [world.render(name, _VIDEO_SIDE, _VIDEO_SIDE) for name in world.cameras]
         image = np.concatenate(views, axis=1)
         if self._encoder is None:
-            fps = round(world.control_hz)
-            self._encoder = VideoEncoder(fps, *image.shape[:2], codec_named("h264"))
+            fps, (height, width, _) = round(world.control_hz), image.shape
+            self._encoder = VideoEncoder(fps, height, width, codec_named("h264"))
         self._encoder.add(image)
 
     def finish(self) -> bytes:

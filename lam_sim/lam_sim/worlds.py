@@ -32,6 +32,17 @@ class WorldChoice:
     embodiment_variation: bool = False
 
 
+@dataclass(frozen=True)
+class EpisodeJob:
+    """One episode of one world."""
+
+    choice: WorldChoice
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.choice.task} with {self.choice.hand}, seed {self.seed}"
+
+
 class Kind(Protocol):
     """A family of worlds that differ in task, hand and appearance."""
 
