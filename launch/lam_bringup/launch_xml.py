@@ -85,16 +85,12 @@ class _Reader:
                     getattr(self, f"_{element.tag}")(element, block)
 
     def _scope(self, block: _Block) -> Scope:
-        return Scope(block.variables, block.environment, block.directory, self.find_share)
+        known = block.directory == self.seen_directory
+        directory = block.directory if known else None
+        return Scope(block.variables, block.environment, directory, self.find_share)
 
     def _text(self, text: str, block: _Block) -> str:
-        template = parse(text)
-        if "$(dirname" in text and block.directory != self.seen_directory:
-            raise UserError(
-                "$(dirname) after an <include> of a file in another directory differs between "
-                "versions of ROS 2: use $(find-pkg-share ...) instead"
-            )
-        return resolve(template, self._scope(block))
+        return resolve(parse(text), self._scope(block))
 
     def _attribute(self, element: Element, name: str, block: _Block, default: str = "") -> str:
         return self._text(element.get(name, default), block)
@@ -124,7 +120,7 @@ class _Reader:
             block.variables[argument.name] = self._text(argument.default, block)
         value = block.variables[argument.name]
         if argument.choices and value not in argument.choices:
-            raise unknown(f"value of launch argument '{argument.name}'", value, argument.choices)
+            raise unknown(argument.name, value, argument.choices)
 
     def _let(self, element: Element, block: _Block) -> None:
         element.check("name value if unless")
@@ -193,8 +189,8 @@ class _Reader:
 
     def _ros_settings(self, element: Element, name: str, block: _Block) -> RosSettings:
         namespace = self._attribute(element, "namespace", block)
-        if namespace and not namespace.startswith("/"):
-            namespace = f"/{namespace}"
+        if "namespace" in element.attributes:
+            namespace = f"/{namespace.strip('/')}"
         parameters: list[Parameter | ParameterFile] = []
         for child in element.of("param"):
             with located(child):
@@ -205,7 +201,7 @@ class _Reader:
                 child.check("from to")
                 source = self._text(child.require("from"), block)
                 remaps.append((source, self._text(child.require("to"), block)))
-        return RosSettings(name, namespace.rstrip("/"), tuple(parameters), tuple(remaps))
+        return RosSettings(name, namespace, tuple(parameters), tuple(remaps))
 
     def _parameters(
         self, element: Element, prefix: str, block: _Block

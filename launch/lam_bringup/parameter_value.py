@@ -32,18 +32,20 @@ def parameter_value(text: str, type_name: str, separator: str, scope: Scope) -> 
         raise unknown("parameter type", type_name, _TYPES)
     kind = _TYPES[type_name] if type_name else None
     wants_list = type_name.startswith("list_of_")
-    if kind is not None and not wants_list and not separator:
+    if separator and kind is not None and not wants_list:
+        raise UserError(f"value-sep makes a list, which is not of type '{type_name}'")
+    if kind is not None and not wants_list:
         return _convert(resolve(parse(text), scope), kind)
     # As in ROS 2 launch: YAML is read before substitution, and a substitution's result once more.
-    parts = [_read_or_text(part) for part in text.split(separator)] if separator else None
-    written = parts or _read_or_text(text)
-    if isinstance(written, list):
-        return _uniform([_item(entry, kind, scope) for entry in written], text)
+    if separator:
+        entries = [_convert(part, kind) for part in text.split(separator)]
+        return _uniform([_item(entry, kind, scope) for entry in entries], text)
+    written = _read_or_text(text)
+    if wants_list and not isinstance(written, list):
+        raise UserError(f"'{text}' is not a list, but type='{type_name}'")
     value = _resolved(parse(written), scope) if isinstance(written, str) else written
     if isinstance(value, list):
         return _uniform([_item(entry, kind, scope) for entry in value], text)
-    if wants_list:
-        raise UserError(f"'{text}' is not a list, but type='{type_name}'")
     return _scalar(value, text)
 
 
@@ -68,12 +70,21 @@ def _read_or_text(text: str) -> Any:
 
 
 def _item(entry: Any, kind: type | None, scope: Scope) -> Any:
-    """One entry of a list: text may hold substitutions."""
-    value = _resolved(parse(entry), scope) if isinstance(entry, str) else entry
-    return value if kind is None or type(value) is kind else _convert(str(value), kind)
+    """One entry of a list: only a substitution's result is converted to the stated type."""
+    if isinstance(entry, str):
+        template = parse(entry)
+        if kind is not None and not is_literal(template):
+            return _convert(resolve(template, scope), kind)
+        entry = _resolved(template, scope)
+    if kind is not None and type(entry) is not kind:
+        raise UserError(f"'{entry}' in the list is not of type {kind.__name__}")
+    return entry
 
 
-def _convert(text: str, kind: type) -> Any:
+def _convert(text: str, kind: type | None) -> Any:
+    """The text as a value of this type, or by YAML's rules."""
+    if kind is None:
+        return _read_or_text(text)
     if kind is str:
         return text
     if kind is bool:

@@ -36,13 +36,13 @@ class Scope:
     """What substitutions are resolved against.
 
     variables: launch configurations, set by arg and let.
-    directory: of the launch file, for $(dirname).
+    directory: of the launch file, for $(dirname); None where versions of ROS 2 disagree on it.
     share_directory: finds a package's share directory; UserError for an unknown package.
     """
 
     variables: Mapping[str, str]
     environment: Mapping[str, str]
-    directory: str
+    directory: str | None
     share_directory: Callable[[str], str]
 
 
@@ -182,6 +182,11 @@ def _share(arguments: Sequence[str], scope: Scope) -> str:
 
 
 def _directory(_arguments: Sequence[str], scope: Scope) -> str:
+    if scope.directory is None:
+        raise UserError(
+            "$(dirname) after an <include> of a file in another directory differs between versions "
+            "of ROS 2: use $(find-pkg-share ...)"
+        )
     return scope.directory
 
 
