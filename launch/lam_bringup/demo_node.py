@@ -97,7 +97,10 @@ class DemoNode:
         timeout_s: float,
         progress: Callable[[str, float], None],
     ) -> tuple[Outcome, Recording]:
-        """One episode from reset to success, the task's own time limit, or `timeout_s`."""
+        """One episode from reset to success, the task's own time limit, or `timeout_s`.
+
+        UserError where the simulator refuses the episode.
+        """
         self._recording, self._episode_id = Recording(), ""
         request = ResetWorld.Request(
             task=plan.task, end_effector=plan.hand, seed=plan.seed, difficulty=difficulty
@@ -107,8 +110,7 @@ class DemoNode:
             return Outcome(plan, False, reason="no answer to the reset"), self._recording
         response = answer.result()
         if response is None or not response.success:
-            message = response.message if response else "no answer"
-            return Outcome(plan, False, reason=message), self._recording
+            raise UserError(response.message if response else "the reset failed")
         self._episode_id = response.episode_id
 
         def ended() -> bool:

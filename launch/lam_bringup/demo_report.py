@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -69,9 +70,7 @@ class Reporter:
         if self._live:
             self._live.update(self.table())
         elif is_new:
-            self._console.print(
-                f"{_title(plan, len(self._plans))}: {instruction}", highlight=False, soft_wrap=True
-            )
+            self._say(f"{_title(plan, len(self._plans))}: {instruction}")
 
     def finished(self, outcome: Outcome) -> None:
         """The present episode ended."""
@@ -80,7 +79,10 @@ class Reporter:
         if self._live:
             self._live.update(self.table())
         else:
-            self._console.print(f"  {_result(outcome)}", highlight=False, soft_wrap=True)
+            self._say(f"  {_result(outcome)}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def table(self) -> Table:
         """All episodes, done, running and to come."""
@@ -101,9 +103,10 @@ class Reporter:
         if outcome := self._outcomes.get(plan.number):
             colour = "green" if outcome.succeeded else "red"
             word = "success" if outcome.succeeded else outcome.reason
-            return outcome.instruction, f"{outcome.elapsed_s:.1f} s", f"[{colour}]{word}[/]"
+            time = f"{outcome.elapsed_s:.1f} s"
+            return escape(outcome.instruction), time, f"[{colour}]{escape(word)}[/]"
         if self._running and self._running[0] == plan:
-            return self._running[1], f"{self._running[2]:.1f} s", "[cyan]running[/]"
+            return escape(self._running[1]), f"{self._running[2]:.1f} s", "[cyan]running[/]"
         return "", "", "[dim]–[/]"
 
 
