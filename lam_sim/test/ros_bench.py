@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -64,7 +65,7 @@ class Client:
     """Listens to topics and commands the arm, in this process and on simulated time."""
 
     def __init__(self, domain: int = DOMAIN) -> None:
-        self._context = rclpy.Context()
+        self._context = Context()
         rclpy.init(context=self._context, domain_id=domain)
         use_sim_time = Parameter("use_sim_time", value=True)
         self.node = Node("bench", context=self._context, parameter_overrides=[use_sim_time])

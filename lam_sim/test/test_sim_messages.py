@@ -142,7 +142,8 @@ def test_an_empty_reset_keeps_task_and_hand():
 def test_trouble_is_a_warning():
     def level(stalls: int, refusals: int) -> bytes:
         health = messages.SimHealth(1.0, (5, 5), (stalls, refusals), "ee_delta: too fast")
-        return messages.diagnostics(health, STAMP_NS).status[0].level
+        (status,) = messages.diagnostics(health, STAMP_NS).status
+        return status.level
 
     assert level(0, 0) == DiagnosticStatus.OK
     assert level(1, 0) == level(0, 1) == DiagnosticStatus.WARN
