@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from lam_models.geometry import Pose, Rotation, Vector3, limit_norm, so3_log
 from lam_models.types import Action
@@ -81,9 +80,7 @@ class Mover:
     def _translation(self, truth: Truth, aim: Aim) -> Vector3:
         position = truth.T_base_ee[:3, 3]
         ahead = position + self._measured_velocity(truth) * self._style.lag_s
-        wanted = limit_norm(
-            self._style.gain_hz * _way(aim, ahead), self._style.speed_m_s
-        )
+        wanted = limit_norm(self._style.gain_hz * _way(aim, ahead), self._style.speed_m_s)
         change = limit_norm(wanted - self._velocity, self._style.acceleration_m_s2 * self._dt_s)
         self._velocity = self._velocity + change
         return self._velocity * self._dt_s
@@ -110,9 +107,10 @@ def _way(aim: Aim, position: Vector3) -> Vector3:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of a plan: towards `aim` until `done`, but back to the plan's start after `within_s`.
+    """A stretch of a plan: towards `aim` until `done`, for `at_least_s`.
 
-    lost: the reason for this phase is gone (an object slipped): start over.
+    lost: the reason for this phase is gone, as when an object slipped: start the plan over.
+    within_s: after so long it is given up as well.
     """
 
     name: str

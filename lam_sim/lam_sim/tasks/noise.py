@@ -1,7 +1,8 @@
 """Disturbs what is executed while the clean action stays the label.
 
-Demonstrations of an expert that never errs show no way back. Executing `noise(action)` and recording
-`action` puts the expert beside its path and lets it show how it returns (DART, Laskey et al. 2017).
+Demonstrations of an expert that never errs show no way back. Executing `noise(action)` and
+recording `action` puts the expert beside its path and lets it show how it returns (DART, Laskey et
+al. 2017).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from lam_models.types import Action
-
 
 # The disturbance is full for steps of this length, and no smaller than this part of it at rest: an
 # expert that takes aim at a grasp must be able to get it.

@@ -21,6 +21,7 @@ _SAYINGS = (
     "open the {color} drawer",
     "pull the {color} drawer open",
     "slide the {color} drawer out",
+    "open the {side} drawer",
     "open the {side} drawer, the {color} one",
     "pull the handle of the {color} drawer",
 )

@@ -1,6 +1,6 @@
 """Pick a thing up and set it down somewhere: what several tasks' experts do.
 
-    over it ─▶ close ─▶ carry ─▶ let go ─▶ away          back to the start where it slipped
+over it ─▶ close ─▶ carry ─▶ let go ─▶ away          back to the start where it slipped
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from lam_models.geometry import Vector3
 from lam_sim.effectors import EndEffector
 from lam_sim.interface import Truth
 from lam_sim.scene import Scene
@@ -172,7 +171,7 @@ def _yaw(truth: Truth) -> float:
 
 def _free_way(
     rng: np.random.Generator, difficulty: float, radius_m: float, others: int
-) -> list[Vector3]:
+) -> list[Point]:
     """Places of the target, the goal, the other zone and the others, off the way of the push.
 
     The way goes away from the robot or sideways: a wrist need not turn by more than 90 degrees.

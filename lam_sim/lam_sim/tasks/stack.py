@@ -84,7 +84,9 @@ class Stack:
         target = truth.bodies["target"][:3, 3]
         away = target - truth.bodies["base"][:3, 3]
         apart_m = (self._target.width_m + self._base.width_m) / 2
-        on_top = float(np.hypot(away[0], away[1])) < self._aside_m and abs(away[2] - apart_m) < 0.006
+        on_top = (
+            float(np.hypot(away[0], away[1])) < self._aside_m and abs(away[2] - apart_m) < 0.006
+        )
         let_go = float(np.linalg.norm(target - truth.T_base_ee[:3, 3])) > 0.05
         return self._dwell.held(on_top and let_go, truth.time_s)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from lam_sim.effectors import EndEffector
-    from lam_sim.scene import Scene
     from lam_sim.interface import Expert, Truth
+    from lam_sim.scene import Scene
 
 
 class Task(Protocol):

@@ -10,17 +10,19 @@ import numpy as np
 from lam_sim.scene import Scene
 from lam_sim.tasks.layout import Point, by_difficulty
 
+SHAPES_ROUND = ("cylinder", "ball")
+
 # Colours that stay apart from each other and from the table at 64 x 64 pixels.
 COLORS = ("red", "green", "blue", "yellow", "orange", "purple")
 
-_NOUNS = {
+NOUNS = {
     "cube": ("cube", "block"),
     "cylinder": ("cylinder", "can"),
     "ball": ("ball", "sphere"),
     "capsule": ("capsule", "pill"),
-    "hexagon": ("hexagon", "hex block"),
+    "hexagon": ("hexagon", "hexagonal piece"),
     "bar": ("bar", "brick"),
-    "ell": ("ell", "L-shaped block"),
+    "ell": ("ell", "L-shaped piece"),
 }
 
 
@@ -66,9 +68,7 @@ def other_kinds(
     kinds = []
     for _ in range(count):
         if rng.uniform() >= difficulty:
-            kind = Kind(
-                pick(rng, shapes, [target.shape]), pick(rng, COLORS, [target.color])
-            )
+            kind = Kind(pick(rng, shapes, [target.shape]), pick(rng, COLORS, [target.color]))
         elif rng.uniform() < 0.5:
             kind = Kind(pick(rng, shapes, [target.shape]), target.color)
         else:
@@ -88,12 +88,12 @@ def place(rng: np.random.Generator, kind: Kind, at_m: Point, width_m: float) -> 
     Thus a grip along its y axis asks for no more than what a camera can see and a wrist turns.
     """
     at = (float(at_m[0]), float(at_m[1]))
-    turn = 0.0 if kind.shape in ("cylinder", "ball") else np.pi / 4
+    turn = 0.0 if kind.shape in SHAPES_ROUND else np.pi / 4
     return Thing(kind.shape, kind.color, width_m, at, float(rng.uniform(-turn, turn)))
 
 
 def add_others(scene: Scene, others: Sequence[Thing], most: int) -> None:
-    """Add the others as other_0, other_1 ...; those that an easier episode lacks as absent bodies."""
+    """Add the others as other_0, other_1 ..., and absent bodies for those that are lacking."""
     for index in range(most):
         if index < len(others):
             others[index].add_to(scene, f"other_{index}")
@@ -103,9 +103,9 @@ def add_others(scene: Scene, others: Sequence[Thing], most: int) -> None:
 
 def refer(rng: np.random.Generator, target: Kind, others: Sequence[Kind]) -> str:
     """Words that single the target out: "red cube", "cube" or "red object" where that is enough."""
-    noun = pick(rng, _NOUNS[target.shape])
+    noun = pick(rng, NOUNS[target.shape])
     ways = [f"{target.color} {noun}"] * 2
-    if all(other.shape != target.shape for other in others) and noun != "block":
+    if all(other.shape != target.shape for other in others):
         ways.append(noun)
     if all(other.color != target.color for other in others):
         ways.append(f"{target.color} object")
