@@ -63,7 +63,7 @@ class PickAndSet:
         return self._half_m
 
     def _grip_open(self, truth: Truth) -> Aim:
-        self._half_height_m(truth)
+        self._half_height_m(truth)  # Remembered from now on: later it may lie on another thing.
         return self._grip(truth, self._open_m)
 
     def _grip_closed(self, truth: Truth) -> Aim:

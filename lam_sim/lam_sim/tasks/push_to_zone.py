@@ -107,7 +107,6 @@ class _Pusher:
     """Stays behind the target as seen from the goal, and goes on through it."""
 
     def __init__(self, effector: EndEffector) -> None:
-        self._effector = effector
         self._height_m = effector.tip_reach_m + 0.01
 
     def behind(self, truth: Truth) -> Aim:
@@ -188,12 +187,12 @@ def _free_way(
         if not radius_m + 0.05 < length_m < longest_m or way[0] < 0.0:
             continue
         begin = start - way / length_m * 0.09
-        if all(_aside_m(point, begin, goal) > 0.085 for point in points[3:]):
+        if all(_off_way_m(point, begin, goal) > 0.085 for point in points[3:]):
             return list(points)
     raise ValueError(f"found no free way to push along in {region}")
 
 
-def _aside_m(point: Point, begin: Point, end: Point) -> float:
+def _off_way_m(point: Point, begin: Point, end: Point) -> float:
     """Distance of a point from the stretch between two."""
     way = end - begin
     at = np.clip((point - begin) @ way / (way @ way), 0.0, 1.0)
