@@ -101,7 +101,7 @@ def _run(entry: metadata.EntryPoint, words: Sequence[str]) -> int:
     name = " ".join(["lam", *entry.name.split(".")])
     parser = _Parser(prog=name, description=_sentence(command.SUMMARY))
     command.add_arguments(parser)
-    return command.run(parser.parse_args(words)) or 0
+    return command.run(parser.parse_intermixed_args(words)) or 0
 
 
 class _Parser(argparse.ArgumentParser):

@@ -35,7 +35,7 @@ def _declarations(
     path: Path, environment: Mapping[str, str], find_share: Callable[[str], str], depth: int
 ) -> Iterator[Argument]:
     if depth > MAX_INCLUDE_DEPTH:
-        raise UserError(f"{path}: files include each other")
+        return
     scope = Scope({}, environment, str(path.parent), find_share)
     waiting = [launch_root(path)]
     while waiting:
@@ -54,10 +54,12 @@ def _declarations(
 
 
 def _literal_include(element: Element, scope: Scope) -> Path | None:
+    """The file of an <include>; None where that depends on an argument or cannot be read."""
     try:
-        return Path(resolve(parse(element.get("file")), scope))
+        path = Path(resolve(parse(element.get("file")), scope))
     except UserError:
         return None
+    return path if path.is_file() and path.suffix == ".xml" else None
 
 
 def absolute(path: Path) -> Path:

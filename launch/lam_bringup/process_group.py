@@ -38,6 +38,8 @@ def start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # SIGPIPE stays ignored: a node that says goodbye to a dead supervisor must live to do it.
+        restore_signals=False,
         preexec_fn=prepare,
     )
 
