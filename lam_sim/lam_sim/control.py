@@ -32,7 +32,8 @@ ArmJoints = Float64[np.ndarray, "7"]
 
 _LEASH_M = 0.03
 _LEASH_RAD = 0.25
-_DAMPING = 0.02
+_DAMPING = 0.01
+_RADIAN_M = 0.25  # what a radian of error weighs: where both cannot be, position comes first
 _POSTURE_GAIN = 0.02
 _LIMIT_MARGIN_RAD = 0.05
 _BRAKING = 0.2  # share of the way to its limit that a joint may go in one tick
@@ -78,6 +79,8 @@ class ArmKinematics:
         mujoco.mj_comPos(self._model, self._data)
         jacobian = self._jacobian
         mujoco.mj_jacSite(self._model, self._data, jacobian[:3], jacobian[3:], 0)
+        jacobian[3:] *= _RADIAN_M
+        error[3:] *= _RADIAN_M
         posture = posture_gain * (panda.READY_RAD - q_rad)
         step = _least_squares(jacobian, error, posture)
         lower = _BRAKING * (_LOWER_RAD - q_rad)

@@ -117,7 +117,7 @@ def test_limits_hold_under_random_commands(effector_name: str) -> None:
     model, data = world._model, world._data
     limited = np.flatnonzero(model.jnt_limited)
     addresses, ranges = model.jnt_qposadr[limited], model.jnt_range[limited]
-    slack = np.where(model.jnt_type[limited] == mujoco.mjtJoint.mjJNT_SLIDE, 2e-3, 0.06)
+    slack = np.where(model.jnt_type[limited] == mujoco.mjtJoint.mjJNT_SLIDE, 3e-3, 0.03)
     drift = np.zeros(6)
     for step in range(300):
         if step % 30 == 0:
@@ -128,7 +128,7 @@ def test_limits_hold_under_random_commands(effector_name: str) -> None:
         assert (arm > panda.LOWER_RAD).all() and (arm < panda.UPPER_RAD).all()
         assert (data.qpos[addresses] > ranges[:, 0] - slack).all()
         assert (data.qpos[addresses] < ranges[:, 1] + slack).all()
-        assert world.truth().T_base_ee[2, 3] > -0.01
+        assert data.body("hand").xpos[2] > 0.02
     assert np.isfinite(state_of(world)).all()
 
 

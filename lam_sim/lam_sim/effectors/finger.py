@@ -59,6 +59,7 @@ class Hinge:
             damping=0.02,
             armature=0.0015,
             frictionloss=0.005,
+            solref_limit=(0.004, 1.0),
         )
         if self.stiffness == 0.0:
             return

@@ -52,6 +52,7 @@ class ParallelGripper:
                 range=(0.0, _TRAVEL_M),
                 damping=20.0,
                 armature=0.1,
+                solref_limit=(0.004, 1.0),
             )
             thick, long = 0.006 * look.finger_radius, self._finger_m / 2
             root = (0.009, thick * 1.6, long * 0.55)
