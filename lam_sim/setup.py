@@ -12,7 +12,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy", "mujoco", "mink", "opencv-python-headless"],
+    install_requires=["setuptools", "numpy", "mujoco", "jaxtyping", "opencv-python-headless"],
     zip_safe=True,
     maintainer="lam-ros maintainers",
     maintainer_email="maintainers@lam-ros.org",

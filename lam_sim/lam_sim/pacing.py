@@ -46,7 +46,7 @@ class Pacer:
 
     def start_tick(self, now_ns: int) -> None:
         """Note that a tick begins and schedule the one after it."""
-        due_ns = now_ns if self._due_ns is None else self._due_ns
+        due_ns = now_ns if self._due_ns is None or not self.factor else self._due_ns
         if now_ns - due_ns > self.slack_ns:
             self.overruns += 1
             due_ns = now_ns
