@@ -35,6 +35,10 @@ class SimSettings:
     )
     raw_cameras: tuple[str, ...] = setting(("front", "wrist"), "cameras that offer raw images")
     jpeg_cameras: tuple[str, ...] = setting(("front", "wrist"), "cameras that offer JPEG images")
+    # Reliable brings raw images through on a busy machine, but a frozen listener then stalls the arm.
+    camera_reliability: str = setting(
+        "best_effort", "how pictures are sent", choices=("best_effort", "reliable")
+    )
     jpeg_quality: int = setting(85, "JPEG quality", low=1, high=100)
 
     state_rate_hz: float = setting(

@@ -21,7 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -40,9 +40,6 @@ from lam_sim.session import EpisodeRequest, Session
 from lam_sim.stopping import StopRequest
 
 TICK_NS = round(TICK_S * NS_PER_S)
-# Reliable serves both kinds of listener, and raw VGA images need it: with best effort on both sides
-# Fast DDS delivered 3 to 19 of 30 a second on a busy machine, with reliable ones 29.
-CAMERA_QOS = QoSProfile(depth=5)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -85,17 +82,19 @@ class SimNode(Node):
         for name in (*s.raw_cameras, *s.jpeg_cameras):
             if name not in known:
                 raise unknown("camera", name, known)
+        reliable = s.camera_reliability == "reliable"
+        qos = QoSProfile(depth=5) if reliable else qos_profile_sensor_data
         outlets = {}
         for name in known:
             outlets[name] = []
             topic, frame_id = f"{name}/image_raw", f"{name}_optical"
             if name in s.raw_cameras:
-                publisher = self.create_publisher(Image, topic, CAMERA_QOS)
+                publisher = self.create_publisher(Image, topic, qos)
                 encode = partial(messages.raw_image, frame_id=frame_id)
                 outlets[name].append(Outlet(publisher, encode))
             if name in s.jpeg_cameras:
                 topic += "/compressed"
-                publisher = self.create_publisher(CompressedImage, topic, CAMERA_QOS)
+                publisher = self.create_publisher(CompressedImage, topic, qos)
                 encode = partial(messages.jpeg_image, frame_id=frame_id, quality=s.jpeg_quality)
                 outlets[name].append(Outlet(publisher, encode))
         return outlets

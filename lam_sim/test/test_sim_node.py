@@ -89,10 +89,10 @@ def test_qualities_of_service(client):
         profile = client.node.get_publishers_info_by_topic(topic)[0].qos_profile
         return profile.reliability, profile.durability
 
-    # What is offered as reliable and volatile can be had in any lesser way.
-    plain = (ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-    for topic in ("/front/image_raw", "/wrist/image_raw/compressed", "/joint_states", "/ee_pose"):
-        assert offered(topic) == plain
+    for topic in ("/front/image_raw", "/wrist/image_raw/compressed"):
+        assert offered(topic) == (ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+    for topic in ("/joint_states", "/ee_pose", "/truth"):
+        assert offered(topic) == (ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
     assert offered("/episode")[1] == DurabilityPolicy.TRANSIENT_LOCAL
 
 
