@@ -35,7 +35,7 @@ class SimSettings:
     )
     raw_cameras: tuple[str, ...] = setting(("front", "wrist"), "cameras that offer raw images")
     jpeg_cameras: tuple[str, ...] = setting(("front", "wrist"), "cameras that offer JPEG images")
-    # Reliable brings raw images through on a busy machine, but a frozen listener then stalls the arm.
+    # Reliable brings raw images through on a busy machine, but a frozen listener stalls the arm.
     camera_reliability: str = setting(
         "best_effort", "how pictures are sent", choices=("best_effort", "reliable")
     )
