@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from lam_models.data.video import VideoEncoder, codec_named
@@ -59,7 +60,8 @@ class Cell:
         }
 
 
-_HEAD = ("task", "hand", "success", "rate", "95 %", "time to success")
+# The time is the mean simulated time to success.
+_HEAD = ("task", "hand", "success", "rate", "95 %", "time")
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
@@ -77,9 +79,9 @@ def _row(cell: Cell) -> tuple[str, ...]:
 
 def rich_table(policy: str, cells: list[Cell]) -> Table:
     """For the terminal."""
-    table = Table(title=f"success of {policy}")
+    table = Table(title=f"success of {policy}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in _HEAD:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for cell in cells:
         table.add_row(*_row(cell))
     return table

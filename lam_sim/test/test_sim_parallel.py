@@ -64,7 +64,7 @@ def test_a_failing_job_is_one_line_that_names_it() -> None:
 
 
 def test_a_dead_worker_is_noticed() -> None:
-    with pytest.raises(UserError, match="died .exit code 7"), Workers(Trouble, 2) as crew:
+    with pytest.raises(UserError, match=r"died \(exit code 7\)"), Workers(Trouble, 2) as crew:
         list(crew.ordered([0, 1, 5, 2]))
     assert not multiprocessing.active_children()
 
