@@ -186,11 +186,12 @@ class _Supervisor:
             if stream in child.buffers:  # A process that left the group holds the other side.
                 self._close(child, stream)
         how = f"exit code {code}" if code <= 128 else _signal_name(code - 128)
-        if code and self._stage < 0:
-            self._log.say(f"{child.label} failed: {how}")
-        else:
-            self._log.say(f"{child.label} ended" + (f" ({how})" if code else ""))
         process = child.job.process
+        if self._stage >= 0 or not code:
+            self._log.say(f"{child.label} ended" + (f" ({how})" if code else ""))
+        else:
+            rest = ", stopping all" if process.respawn_delay_s is None else ""
+            self._log.say(f"{child.label} failed: {how}{rest}")
         if self._stage >= 0:
             return
         if process.ends_launch:

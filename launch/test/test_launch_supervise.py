@@ -165,7 +165,7 @@ def open_lines(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_all_in_reverse_order(start: Start, number: signal.Signals) -> None:
+def test_a_signal_ends_all(start: Start, number: signal.Signals) -> None:
     script = "trap 'echo bye; exit 0' INT; echo ready; " + FOREVER
     run = start(sh("a", script), sh("b", script), sh("c", script))
     pids = [int(run.until(" started ").split("pid ")[1].rstrip(")")) for _ in range(3)]
