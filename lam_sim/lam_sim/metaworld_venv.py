@@ -52,7 +52,7 @@ def main() -> int:
     try:
         return importlib.import_module(module).run(argparse.Namespace(**json.loads(text)))
     except UserError as error:
-        print(f"lam: {error}", file=sys.stderr)
+        print(f"lam: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
 
 

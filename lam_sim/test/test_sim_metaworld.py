@@ -108,4 +108,4 @@ def test_mistakes_made_there_are_one_line_here(tmp_path: Path) -> None:
     result = start("--world", "metaworld", "--task", "reech", "--out", str(tmp_path / "out"))
     assert result.returncode == 2
     assert result.stderr.splitlines() == [line for line in result.stderr.splitlines() if line]
-    assert result.stderr.startswith("lam: unknown task 'reech'. Did you mean 'reach'")
+    assert result.stderr.startswith("lam: error: unknown task 'reech'. Did you mean 'reach'")
