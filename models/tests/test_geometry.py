@@ -37,16 +37,15 @@ def test_log_undoes_exp_up_to_half_a_turn(direction: np.ndarray, angle_rad: floa
         np.testing.assert_allclose(logarithm, direction * angle_rad, atol=1e-8)
 
 
-@given(vectors, directions)
-def test_exp_is_the_integral_of_angular_velocity(at: np.ndarray, direction: np.ndarray):
-    """Finite differences: d/ds exp(s w) = skew(w) exp(s w)."""
+@given(directions)
+def test_exp_is_the_integral_of_angular_velocity(direction: np.ndarray):
+    """Finite differences: d/ds exp(s w) = w x exp(s w), column by column."""
     step = 1e-6
     ahead = geometry.so3_exp(direction * (0.7 + step))
     behind = geometry.so3_exp(direction * (0.7 - step))
     slope = (ahead - behind) / (2 * step)
-    expected = geometry.skew(direction) @ geometry.so3_exp(direction * 0.7)
+    expected = np.cross(direction, geometry.so3_exp(direction * 0.7), axisb=0, axisc=0)
     np.testing.assert_allclose(slope, expected, atol=1e-8)
-    np.testing.assert_allclose(geometry.skew(at) @ direction, np.cross(at, direction), atol=1e-12)
 
 
 @given(rotations)

@@ -15,6 +15,8 @@ effector's own frame, where it equals a multiplication on the right: R' = R exp(
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Float
 
@@ -26,59 +28,49 @@ Delta = Float[np.ndarray, "6"]
 _SMALL_RAD = 1e-6
 
 
-def skew(v: Vector3) -> Rotation:
-    """Matrix of the cross product: skew(a) @ b == cross(a, b)."""
-    x, y, z = v
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-
-
 def so3_exp(rotation_vector: Vector3) -> Rotation:
-    """Rotation matrix of a rotation vector [rad] (Rodrigues, series near zero)."""
-    angle = float(np.linalg.norm(rotation_vector))
-    k = skew(rotation_vector)
-    if angle < _SMALL_RAD:
-        return np.eye(3) + k + 0.5 * k @ k
-    return np.eye(3) + np.sin(angle) / angle * k + (1.0 - np.cos(angle)) / angle**2 * k @ k
+    """Rotation matrix of a rotation vector [rad], through the quaternion."""
+    x, y, z = rotation_vector.tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    half_sine = 0.5 if angle < _SMALL_RAD else math.sin(0.5 * angle) / angle
+    return matrix_from_quat(
+        np.array([x * half_sine, y * half_sine, z * half_sine, math.cos(0.5 * angle)])
+    )
 
 
 def so3_log(rotation: Rotation) -> Vector3:
     """Rotation vector [rad] with angle in [0, pi], through the quaternion: exact near pi too."""
-    x, y, z, w = quat_from_matrix(rotation)
-    axis = np.array([x, y, z])
-    sine = float(np.linalg.norm(axis))
-    if sine < _SMALL_RAD:
-        return 2.0 * axis
-    return 2.0 * np.arctan2(sine, w) / sine * axis
+    x, y, z, w = quat_from_matrix(rotation).tolist()
+    sine = math.sqrt(x * x + y * y + z * z)
+    stretch = 2.0 if sine < _SMALL_RAD else 2.0 * math.atan2(sine, w) / sine
+    return np.array([x * stretch, y * stretch, z * stretch])
 
 
 def quat_from_matrix(rotation: Rotation) -> Float[np.ndarray, "4"]:
     """Unit quaternion (x, y, z, w) with w >= 0."""
-    r = rotation
-    # The four squared components up to a factor; the largest one is the safe divisor.
-    squares = np.array(
-        [
-            1.0 + r[0, 0] - r[1, 1] - r[2, 2],
-            1.0 - r[0, 0] + r[1, 1] - r[2, 2],
-            1.0 - r[0, 0] - r[1, 1] + r[2, 2],
-            1.0 + r[0, 0] + r[1, 1] + r[2, 2],
-        ]
-    )
-    rows = np.array(
-        [
-            [squares[0], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0], r[2, 1] - r[1, 2]],
-            [r[0, 1] + r[1, 0], squares[1], r[1, 2] + r[2, 1], r[0, 2] - r[2, 0]],
-            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], squares[2], r[1, 0] - r[0, 1]],
-            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], squares[3]],
-        ]
-    )
-    q = rows[int(np.argmax(squares))]
-    q = q / np.linalg.norm(q)
-    return -q if q[3] < 0.0 else q
+    # Scalars: this runs many times in each control period, and arrays of three are slow.
+    (a, b, c), (d, e, f), (g, h, i) = rotation.tolist()
+    # Four times the square of each component; dividing by the largest is safe.
+    four_xx, four_yy, four_zz = 1.0 + a - e - i, 1.0 - a + e - i, 1.0 - a - e + i
+    four_ww = 1.0 + a + e + i
+    largest = max(four_xx, four_yy, four_zz, four_ww)
+    if largest == four_ww:
+        q = (h - f, c - g, d - b, four_ww)
+    elif largest == four_xx:
+        q = (four_xx, b + d, c + g, h - f)
+    elif largest == four_yy:
+        q = (b + d, four_yy, f + h, c - g)
+    else:
+        q = (c + g, f + h, four_zz, d - b)
+    norm = math.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
+    return np.array(q) / (norm if q[3] >= 0.0 else -norm)
 
 
 def matrix_from_quat(xyzw: Float[np.ndarray, "4"]) -> Rotation:
     """Rotation matrix of a quaternion (x, y, z, w) of any positive length."""
-    x, y, z, w = np.asarray(xyzw, dtype=np.float64) / np.linalg.norm(xyzw)
+    x, y, z, w = xyzw.tolist()
+    norm = math.sqrt(x * x + y * y + z * z + w * w)
+    x, y, z, w = x / norm, y / norm, z / norm, w / norm
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
