@@ -3,7 +3,7 @@ PYTHON ?= python3
 ENV := . .venv/lam-env.sh &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench metaworld lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -23,6 +23,10 @@ lint: setup  ## ruff, pyright and the direction of imports
 bench: setup  ## every benchmark in its quick form
 	@$(ENV) for script in bench/*.py; do python $$script --quick || exit 1; done
 
+metaworld: setup  ## Meta-World in a venv of its own, for --world metaworld
+	@test -d .venv-metaworld || $(PYTHON) -m venv .venv-metaworld
+	@.venv-metaworld/bin/pip install --disable-pip-version-check -r requirements/metaworld.txt
+
 lock:  ## resolve requirements/*.in anew into requirements/lock.txt
 	@$(PYTHON) -m venv .venv-lock
 	@.venv-lock/bin/pip install -r requirements/ros.in -r requirements/python.in
@@ -30,4 +34,4 @@ lock:  ## resolve requirements/*.in anew into requirements/lock.txt
 	@mv requirements/lock.new requirements/lock.txt; rm -rf .venv-lock
 
 clean:  ## remove everything that was installed or built
-	rm -rf .venv ros2_ws/build ros2_ws/install ros2_ws/log .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-metaworld ros2_ws/build ros2_ws/install ros2_ws/log .pytest_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ import numpy as np
 from lam_sim.contact import FIXED, NOTHING, Contact
 
 TIMESTEP_S = 0.002
-CAMERAS = ("front", "wrist")
+CAMERAS: tuple[str, ...] = ("front", "wrist")
 TEXTURE_SIZE = {"wall": (128, 256), "table": (128, 128)}  # height, width [px]
 PLAIN_COLOR = {"wall": (0.80, 0.84, 0.88), "table": (0.76, 0.69, 0.60)}
 
