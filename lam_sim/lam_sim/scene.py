@@ -107,7 +107,7 @@ class Scene:
             )
             # The larger friction of a pair counts: smooth on the table, where a push must
             # not topple it, while fingertips bring their own grip.
-            Contact(OBJECT, friction=0.5).put_on(geom)
+            Contact(OBJECT, friction=0.5, rolling_m=0.001).put_on(geom)
 
     def add_absent(self, name: str) -> None:
         """A body of Truth with nothing in it, below the table: what this episode goes without."""
