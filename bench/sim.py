@@ -33,7 +33,7 @@ def pin(core: int) -> None:
 
 def physics(effector: str, seconds: float) -> Row:
     """Simulated steps of 2 ms a second while the expert works, IK and task logic included."""
-    from lam_sim.world import TableWorld, WorldSettings
+    from lam_sim.table.world import TableWorld, WorldSettings
 
     world = TableWorld(WorldSettings(task="pick_place", end_effector=effector), SEED)
     steps_a_period = round(1.0 / world.control_hz / 0.002)
@@ -60,7 +60,7 @@ def physics(effector: str, seconds: float) -> Row:
 
 def pictures(effector: str, size: str, seconds: float) -> Row:
     """Frames a second of front and wrist in turn, the arm moving in between."""
-    from lam_sim.world import TableWorld, WorldSettings
+    from lam_sim.table.world import TableWorld, WorldSettings
 
     world = TableWorld(WorldSettings(task="pick_place", end_effector=effector), SEED)
     expert, frames, drawing_s = world.expert(), 0, 0.0
@@ -179,7 +179,7 @@ def listen(form: str, seconds: float) -> None:
 
 
 def measure(quick: bool) -> list[Row]:
-    from lam_sim.effectors import EFFECTORS
+    from lam_sim.table.effectors import EFFECTORS
     from lam_sim.tasks import TASKS
 
     everywhere = os.sched_getaffinity(0)

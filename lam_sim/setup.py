@@ -24,8 +24,8 @@ setup(
             "expert_node = lam_sim.expert_node:main",
         ],
         "lam.commands": [
-            "data.generate = lam_sim.generate",
-            "eval = lam_sim.evaluate",
+            "data.generate = lam_sim.rollouts.generate",
+            "eval = lam_sim.rollouts.evaluate",
         ],
     },
 )

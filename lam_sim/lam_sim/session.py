@@ -14,11 +14,11 @@ from jaxtyping import Float64
 
 from lam_models.command import UserError
 from lam_sim.commands import CommandLimits, DeltaCommand, delta_fault, hand_targets, in_base_axes
-from lam_sim.control import TICK_HZ, TICK_S
 from lam_sim.pacing import NS_PER_S
-from lam_sim.panda import JOINT_NAMES
+from lam_sim.table.control import TICK_HZ, TICK_S
+from lam_sim.table.panda import JOINT_NAMES
+from lam_sim.table.world import TableWorld, WorldSettings
 from lam_sim.tasks import task_class
-from lam_sim.world import TableWorld, WorldSettings
 
 State = Literal["running", "succeeded", "failed"]
 

@@ -33,11 +33,11 @@ from lam_msgs.srv import ResetWorld
 from lam_sim import messages
 from lam_sim.cameras import Cameras, Outlet
 from lam_sim.commands import CommandLimits, Refusals
-from lam_sim.control import TICK_S
 from lam_sim.pacing import NS_PER_S, Pacer, SpeedMeter, Stream
 from lam_sim.params import SimSettings
 from lam_sim.session import EpisodeRequest, Session
 from lam_sim.stopping import StopRequest
+from lam_sim.table.control import TICK_S
 
 TICK_NS = round(TICK_S * NS_PER_S)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -15,7 +15,7 @@ from lam_sim.interface import World, find
 
 KINDS = {
     "table": "lam_sim.worlds:TableKind",
-    "metaworld": "lam_sim.metaworld:MetaWorldKind",
+    "metaworld": "lam_sim.metaworld.world:MetaWorldKind",
 }
 DEFAULT_KIND = "table"
 
@@ -68,12 +68,12 @@ class TableKind:
         return tuple(TASKS)
 
     def hands(self) -> tuple[str, ...]:
-        from lam_sim.effectors import EFFECTORS
+        from lam_sim.table.effectors import EFFECTORS
 
         return tuple(EFFECTORS)
 
     def distractors(self) -> tuple[str, ...]:
-        from lam_sim.distractors import DISTRACTORS
+        from lam_sim.table.distractors import DISTRACTORS
 
         return tuple(DISTRACTORS)
 
@@ -83,7 +83,7 @@ class TableKind:
         return task_class(task).time_limit_s
 
     def make(self, choice: WorldChoice) -> World:
-        from lam_sim.world import TableWorld, WorldSettings
+        from lam_sim.table.world import TableWorld, WorldSettings
 
         settings = WorldSettings(
             task=choice.task,

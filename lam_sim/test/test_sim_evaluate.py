@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from lam_models.command import UserError
 from lam_models.data.video import VideoFile
-from lam_sim import evaluate
-from lam_sim.rollout import Outcome, Purpose, episode_seed
-from lam_sim.score import Cell, markdown
-from lam_sim.wilson import wilson_interval
+from lam_sim.rollouts import evaluate
+from lam_sim.rollouts.rollout import Outcome, Purpose, episode_seed
+from lam_sim.rollouts.score import Cell, markdown
+from lam_sim.rollouts.wilson import wilson_interval
 
 
 def plan(*words: str) -> argparse.Namespace:

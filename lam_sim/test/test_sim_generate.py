@@ -18,13 +18,13 @@ import pytest
 from lam_models.command import UserError
 from lam_models.data.lerobot_read import Dataset
 from lam_models.geometry import apply_delta
-from lam_sim import generate
-from lam_sim.generate import Ledger
-from lam_sim.recording import compose
+from lam_sim.rollouts import generate
+from lam_sim.rollouts.generate import Ledger
+from lam_sim.rollouts.recording import compose
 
 SCRIPT = """
 import argparse, sys
-import lam_sim.generate as command
+import lam_sim.rollouts.generate as command
 from lam_models.command import UserError
 parser = argparse.ArgumentParser()
 command.add_arguments(parser)

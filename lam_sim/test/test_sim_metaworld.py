@@ -12,22 +12,24 @@ from pathlib import Path
 import pytest
 
 import lam_models
+import lam_sim
 from lam_models.command import UserError
 from lam_models.data.lerobot_read import Dataset
-from lam_sim import generate, metaworld_venv
+from lam_sim.metaworld import venv as metaworld_venv
+from lam_sim.rollouts import generate
 
 PYTHON = metaworld_venv.VENV / "bin" / "python"
 needs_venv = pytest.mark.skipif(
     not PYTHON.exists(), reason=f"{metaworld_venv.VENV} is missing: make metaworld"
 )
-ROOTS = [Path(generate.__file__).parents[1], Path(lam_models.__file__).parents[1]]
+ROOTS = [Path(str(package.__file__)).parents[1] for package in (lam_sim, lam_models)]
 
 LAWS = """
 import json, sys
 import numpy as np
-from lam_sim.metaworld import TASKS, TIME_LIMIT_S, MetaWorldKind
-from lam_sim.rollout import run_episode
-from lam_sim.actors import make_actor
+from lam_sim.metaworld.world import TASKS, TIME_LIMIT_S, MetaWorldKind
+from lam_sim.rollouts.rollout import run_episode
+from lam_sim.rollouts.actors import make_actor
 from lam_sim.worlds import WorldChoice
 
 kind = MetaWorldKind()
@@ -55,8 +57,8 @@ print(json.dumps({"successes": successes}))
 def start(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`lam data generate` as its own process, as its arguments would have it."""
     script = (
-        "import argparse, sys; import lam_sim.generate as c; p = argparse.ArgumentParser();"
-        "c.add_arguments(p); sys.exit(c.run(p.parse_args()))"
+        "import argparse, sys; import lam_sim.rollouts.generate as c;"
+        "p = argparse.ArgumentParser(); c.add_arguments(p); sys.exit(c.run(p.parse_args()))"
     )
     path = os.pathsep.join(map(str, ROOTS))
     return subprocess.run(

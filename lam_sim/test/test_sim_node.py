@@ -21,7 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lam_msgs.msg import EpisodeInfo
 from lam_sim import messages
-from lam_sim.panda import JOINT_NAMES
+from lam_sim.table.panda import JOINT_NAMES
 
 CLOCKED = ("publish_clock:=true", "real_time_factor:=2.0")
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lam_models.command import UserError
-from lam_sim.parallel import Workers, worker_count
+from lam_sim.rollouts.parallel import Workers, worker_count
 
 
 class Square:

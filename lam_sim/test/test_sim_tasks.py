@@ -10,10 +10,10 @@ import pytest
 
 from lam_models.command import UserError
 from lam_models.types import Action
-from lam_sim.scene import SHAPES
+from lam_sim.table.scene import SHAPES
+from lam_sim.table.world import TableWorld, WorldSettings
 from lam_sim.tasks import TASKS, task_class
 from lam_sim.tasks.things import COLORS, NOUNS, SHAPES_ROUND
-from lam_sim.world import TableWorld, WorldSettings
 
 
 class Sketch:

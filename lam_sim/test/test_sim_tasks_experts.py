@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lam_models.types import Action
-from lam_sim.effectors import EFFECTORS
 from lam_sim.interface import Expert, Truth
+from lam_sim.table.effectors import EFFECTORS
+from lam_sim.table.world import TableWorld, WorldSettings
 from lam_sim.tasks import TASKS, task_class
 from lam_sim.tasks.noise import ActionNoise
-from lam_sim.world import TableWorld, WorldSettings
 
 
 @dataclass

@@ -9,12 +9,12 @@ import pytest
 from lam_models.command import UserError
 from lam_models.geometry import apply_delta, delta_between, so3_exp
 from lam_models.types import Action
-from lam_sim import panda
-from lam_sim.distractors import DISTRACTORS
-from lam_sim.effectors import EFFECTORS
-from lam_sim.stage import CAMERAS
+from lam_sim.table import panda
+from lam_sim.table.distractors import DISTRACTORS
+from lam_sim.table.effectors import EFFECTORS
+from lam_sim.table.stage import CAMERAS
+from lam_sim.table.world import TableWorld, WorldSettings
 from lam_sim.tasks import TASKS
-from lam_sim.world import TableWorld, WorldSettings
 
 ALL = tuple(DISTRACTORS)
 
@@ -278,7 +278,7 @@ def test_an_object_is_held_and_lifted(effector_name: str) -> None:
 
 def test_panda_matches_its_published_pose() -> None:
     """Flange of the stretched-up arm: 0.088 m forward, 1.033 - 0.107 m high, pointing down."""
-    from lam_sim.control import ArmKinematics
+    from lam_sim.table.control import ArmKinematics
 
     T_base_flange = ArmKinematics(0.0).forward(np.zeros(7))
     np.testing.assert_allclose(T_base_flange[:3, 3], [0.088, 0, 0.926], atol=1e-9)

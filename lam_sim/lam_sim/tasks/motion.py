@@ -14,8 +14,8 @@ import numpy as np
 
 from lam_models.geometry import Pose, Rotation, Vector3, limit_norm, so3_log
 from lam_models.types import Action
-from lam_sim.effectors import EndEffector
 from lam_sim.interface import Truth
+from lam_sim.table.effectors import EndEffector
 
 # Palm down with the base's x axis as the end effector's: what a yaw of zero means.
 _DOWN = np.diag([1.0, -1.0, -1.0])

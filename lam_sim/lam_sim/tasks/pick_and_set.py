@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from lam_models.geometry import Vector3
-from lam_sim.effectors import EndEffector
 from lam_sim.interface import Truth
+from lam_sim.table.effectors import EndEffector
 from lam_sim.tasks.motion import Aim, Mover, Phase, PhasedExpert, grip_yaw, reached, yaw_of
 
 _SQUEEZE_M = 0.02

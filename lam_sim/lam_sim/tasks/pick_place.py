@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from lam_models.geometry import Vector3
-from lam_sim.effectors import EndEffector
 from lam_sim.interface import Truth
-from lam_sim.scene import Scene
+from lam_sim.table.effectors import EndEffector
+from lam_sim.table.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import Point, by_difficulty, scatter, table_region
 from lam_sim.tasks.motion import Mover, PhasedExpert, drawn_style

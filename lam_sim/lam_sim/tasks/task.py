@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from lam_sim.effectors import EndEffector
     from lam_sim.interface import Expert, Truth
-    from lam_sim.scene import Scene
+    from lam_sim.table.effectors import EndEffector
+    from lam_sim.table.scene import Scene
 
 
 class Task(Protocol):

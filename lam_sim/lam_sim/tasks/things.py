@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lam_sim.scene import Scene
+from lam_sim.table.scene import Scene
 from lam_sim.tasks.layout import Point, by_difficulty
 
 SHAPES_ROUND = ("cylinder", "ball")

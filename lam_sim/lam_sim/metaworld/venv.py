@@ -1,6 +1,6 @@
 """Runs a command in the venv that holds Meta-World, which pins an older MuJoCo.
 
-    python -m lam_sim.metaworld_venv <module of a command> <its arguments as JSON>
+    python -m lam_sim.metaworld.venv <module of a command> <its arguments as JSON>
 
 is what `continue_there` turns this process into; `make metaworld` makes the venv.
 """
@@ -19,8 +19,8 @@ from typing import NoReturn
 import lam_models
 from lam_models.command import UserError
 
-_PACKAGE = Path(__file__).resolve().parent
-VENV = Path(os.environ.get("LAM_METAWORLD_VENV", _PACKAGE.parents[1] / ".venv-metaworld"))
+_SOURCES = Path(__file__).resolve().parents[2]
+VENV = Path(os.environ.get("LAM_METAWORLD_VENV", _SOURCES.parent / ".venv-metaworld"))
 
 
 def needed(world: str) -> bool:
@@ -40,9 +40,9 @@ def continue_there(module: str, args: argparse.Namespace) -> NoReturn:
         if isinstance(value, str | int | float | bool | Path | None)
     }
     # Only the two packages: the caller's path may hold what was built for another Python.
-    paths = [_PACKAGE.parent, Path(lam_models.__file__).resolve().parents[1]]
+    paths = [_SOURCES, Path(lam_models.__file__).resolve().parents[1]]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    command = [str(python), "-m", "lam_sim.metaworld_venv", module, json.dumps(plain)]
+    command = [str(python), "-m", "lam_sim.metaworld.venv", module, json.dumps(plain)]
     os.execve(python, command, environment)
 
 

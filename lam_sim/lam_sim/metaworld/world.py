@@ -31,7 +31,7 @@ from lam_models.command import UserError, unknown
 from lam_models.geometry import pose, so3_log
 from lam_models.types import Action
 from lam_sim.interface import Expert, Truth
-from lam_sim.metaworld_distractors import DISTRACTORS, FRONT_CAMERA, Distractors
+from lam_sim.metaworld.distractors import DISTRACTORS, FRONT_CAMERA, Distractors
 from lam_sim.worlds import WorldChoice
 
 NATIVE_HZ = 80

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lam_models.command import UserError
-from lam_sim import metaworld_venv, parallel
+from lam_sim.metaworld import venv as metaworld_venv
+from lam_sim.rollouts import parallel
 from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
 
 if TYPE_CHECKING:
-    from lam_sim.score import Cell
+    from lam_sim.rollouts.score import Cell
 
 SUMMARY = "measure how often a policy succeeds in simulation"
 
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if metaworld_venv.needed(args.world):
-        metaworld_venv.continue_there("lam_sim.evaluate", args)
+        metaworld_venv.continue_there("lam_sim.rollouts.evaluate", args)
     parallel.one_thread_each()
     plan = _plan(args)
     workers = parallel.worker_count(args.workers)
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace) -> Plan:
     """UserError for whatever cannot be."""
-    from lam_sim.actors import make_actor
+    from lam_sim.rollouts.actors import make_actor
 
     for name, low in (("episodes", 1), ("seed", 0), ("video", 0)):
         if getattr(args, name) < low:
@@ -119,8 +120,8 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _measure(plan: Plan, workers: int) -> list[Cell]:
-    from lam_sim.progress import episodes_progress
-    from lam_sim.score import Cell, EvaluationWork
+    from lam_sim.rollouts.progress import episodes_progress
+    from lam_sim.rollouts.score import Cell, EvaluationWork
 
     cells = [Cell(choice.task, choice.hand) for choice in plan.choices()]
     total = plan.episodes * len(cells)
@@ -137,7 +138,7 @@ def _measure(plan: Plan, workers: int) -> list[Cell]:
 
 def _jobs(plan: Plan) -> Iterator[EpisodeJob]:
     """Cell by cell, the same seeds in each."""
-    from lam_sim.rollout import Purpose, episode_seed
+    from lam_sim.rollouts.rollout import Purpose, episode_seed
 
     for choice in plan.choices():
         for i in range(plan.episodes):
@@ -147,7 +148,7 @@ def _jobs(plan: Plan) -> Iterator[EpisodeJob]:
 def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
     from rich.console import Console
 
-    from lam_sim import score
+    from lam_sim.rollouts import score
 
     Console().print(score.rich_table(plan.policy, cells))
     for line in score.failed_seeds(cells):
@@ -162,7 +163,7 @@ def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
 
 
 def _film(plan: Plan, cells: list[Cell], count: int, out: Path, workers: int) -> None:
-    from lam_sim.score import FilmingWork
+    from lam_sim.rollouts.score import FilmingWork
 
     jobs = []
     for choice, cell in zip(plan.choices(), cells, strict=True):

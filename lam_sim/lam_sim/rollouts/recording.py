@@ -14,7 +14,7 @@ from lam_models.data.lerobot_layout import Feature, Schema, camera, scalar, vect
 from lam_models.geometry import apply_delta, delta_between
 from lam_models.types import Action
 from lam_sim.interface import World
-from lam_sim.rollout import Outcome, Stage, Watcher
+from lam_sim.rollouts.rollout import Outcome, Stage, Watcher
 from lam_sim.tasks.noise import ActionNoise
 from lam_sim.worlds import EpisodeJob
 

@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from lam_sim.interface import find
-from lam_sim.render import Canvas
-from lam_sim.scene import COLORS, shape_parts
-from lam_sim.stage import CAMERAS, TEXTURE_SIZE
+from lam_sim.table.render import Canvas
+from lam_sim.table.scene import COLORS, shape_parts
+from lam_sim.table.stage import CAMERAS, TEXTURE_SIZE
 
 DISTRACTORS = {
-    "background": "lam_sim.distractors:MovingBackground",
-    "objects": "lam_sim.distractors:MovingObjects",
-    "light": "lam_sim.distractors:ChangingLight",
-    "camera": "lam_sim.distractors:CameraShake",
-    "texture": "lam_sim.distractors:TableTexture",
+    "background": "lam_sim.table.distractors:MovingBackground",
+    "objects": "lam_sim.table.distractors:MovingObjects",
+    "light": "lam_sim.table.distractors:ChangingLight",
+    "camera": "lam_sim.table.distractors:CameraShake",
+    "texture": "lam_sim.table.distractors:TableTexture",
 }
 
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from lam_models.data.video import VideoEncoder, codec_named
 from lam_models.types import Action
 from lam_sim.interface import World
-from lam_sim.rollout import Outcome, Stage, Watcher
-from lam_sim.wilson import wilson_interval
+from lam_sim.rollouts.rollout import Outcome, Stage, Watcher
+from lam_sim.rollouts.wilson import wilson_interval
 from lam_sim.worlds import EpisodeJob, WorldChoice
 
 _VIDEO_SIDE = 256

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lam_models.command import UserError
-from lam_sim import metaworld_venv, parallel
+from lam_sim.metaworld import venv as metaworld_venv
+from lam_sim.rollouts import parallel
 from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
 
 if TYPE_CHECKING:
-    from lam_sim.recording import RecordingSettings
+    from lam_sim.rollouts.recording import RecordingSettings
 
 SUMMARY = "record demonstrations of the scripted expert as a LeRobot dataset"
 
@@ -97,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if metaworld_venv.needed(args.world):
-        metaworld_venv.continue_there("lam_sim.generate", args)
+        metaworld_venv.continue_there("lam_sim.rollouts.generate", args)
     parallel.one_thread_each()
     plans = _plans(args)
     workers = parallel.worker_count(args.workers)
@@ -183,8 +184,8 @@ def _place(out: Path, overwrite: bool) -> Iterator[None]:
 
 def _write_dataset(plan: Plan, workers: int) -> None:
     from lam_models.data.lerobot_write import DatasetWriter
-    from lam_sim.progress import episodes_progress
-    from lam_sim.recording import RecordingWork
+    from lam_sim.rollouts.progress import episodes_progress
+    from lam_sim.rollouts.recording import RecordingWork
 
     settings = _recording_settings(plan)
     plan.out.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +244,7 @@ class Ledger:
 
 def _attempts(plan: Plan, ledger: Ledger) -> Iterator[EpisodeJob]:
     """Jobs task by task. The ledger, which learns of results later, ends a task's attempts."""
-    from lam_sim.rollout import Purpose, episode_seed
+    from lam_sim.rollouts.rollout import Purpose, episode_seed
 
     for task in plan.tasks:
         for i in range(ledger.most(task)):
@@ -253,7 +254,7 @@ def _attempts(plan: Plan, ledger: Ledger) -> Iterator[EpisodeJob]:
 
 
 def _recording_settings(plan: Plan) -> RecordingSettings:
-    from lam_sim.recording import RecordingSettings, dataset_schema
+    from lam_sim.rollouts.recording import RecordingSettings, dataset_schema
 
     kind = kind_named(plan.kind)
     worlds = [kind.make(plan.choice(task)) for task in plan.tasks]

@@ -24,7 +24,7 @@ from lam_models.geometry import (
     so3_exp,
     so3_log,
 )
-from lam_sim import panda
+from lam_sim.table import panda
 
 TICK_HZ = 100
 TICK_S = 1.0 / TICK_HZ

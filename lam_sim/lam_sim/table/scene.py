@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from lam_models.command import unknown
-from lam_sim.contact import FIXED, NOTHING, OBJECT, Contact, Layer
-from lam_sim.look import Rgba
+from lam_sim.table.contact import FIXED, NOTHING, OBJECT, Contact, Layer
+from lam_sim.table.look import Rgba
 
 COLORS: dict[str, Rgba] = {
     "red": (0.86, 0.16, 0.15, 1.0),

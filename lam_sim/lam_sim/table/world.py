@@ -17,15 +17,15 @@ from jaxtyping import Float32, Float64, UInt8
 from lam_models.command import UserError, unknown
 from lam_models.geometry import Delta, pose, so3_log
 from lam_models.types import Action
-from lam_sim import panda
-from lam_sim.control import TICK_HZ, TICK_S, ArmController, ArmKinematics
-from lam_sim.distractors import DISTRACTORS, make_distractor
-from lam_sim.effectors import EFFECTORS, EndEffector, find_effector
 from lam_sim.interface import Expert, Truth, World
-from lam_sim.look import STANDARD_LOOK, Look, human_look, machine_look
-from lam_sim.render import Canvas, renderer
-from lam_sim.scene import WORKSPACE_LOWER_M, WORKSPACE_UPPER_M, Scene
-from lam_sim.stage import CAMERAS, TIMESTEP_S, looking, new_spec
+from lam_sim.table import panda
+from lam_sim.table.control import TICK_HZ, TICK_S, ArmController, ArmKinematics
+from lam_sim.table.distractors import DISTRACTORS, make_distractor
+from lam_sim.table.effectors import EFFECTORS, EndEffector, find_effector
+from lam_sim.table.look import STANDARD_LOOK, Look, human_look, machine_look
+from lam_sim.table.render import Canvas, renderer
+from lam_sim.table.scene import WORKSPACE_LOWER_M, WORKSPACE_UPPER_M, Scene
+from lam_sim.table.stage import CAMERAS, TIMESTEP_S, looking, new_spec
 from lam_sim.tasks import TASKS, task_class
 
 __all__ = ["Expert", "TableWorld", "Truth", "World", "WorldSettings"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lam_models.types import Action
-from lam_sim.actors import Actor, make_actor
 from lam_sim.interface import World
+from lam_sim.rollouts.actors import Actor, make_actor
 from lam_sim.worlds import EpisodeJob, WorldChoice, kind_named
 
 

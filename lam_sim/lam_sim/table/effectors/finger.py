@@ -12,8 +12,8 @@ import mujoco
 import numpy as np
 from jaxtyping import Float64
 
-from lam_sim.contact import FINGER, Contact
-from lam_sim.look import Rgba
+from lam_sim.table.contact import FINGER, Contact
+from lam_sim.table.look import Rgba
 
 _SEGMENT_KG = 0.02
 

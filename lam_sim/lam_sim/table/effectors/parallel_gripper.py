@@ -7,9 +7,9 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from lam_sim.contact import FINGER, Contact
-from lam_sim.effectors import Joints
-from lam_sim.look import STANDARD_LOOK, Look
+from lam_sim.table.contact import FINGER, Contact
+from lam_sim.table.effectors import Joints
+from lam_sim.table.look import STANDARD_LOOK, Look
 
 _TRAVEL_M = 0.04
 _FORCE_N = 40.0

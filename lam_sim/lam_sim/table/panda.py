@@ -9,7 +9,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from lam_sim.look import Look
+from lam_sim.table.look import Look
 
 JOINT_NAMES = tuple(f"panda_joint{i}" for i in range(1, 8))
 LOWER_RAD = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973])

@@ -11,10 +11,10 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from lam_sim.contact import FINGER, Contact
-from lam_sim.effectors import Joints
-from lam_sim.effectors.finger import Finger, Hinge, add_pad_site, add_segment, fold
-from lam_sim.look import STANDARD_LOOK, Look
+from lam_sim.table.contact import FINGER, Contact
+from lam_sim.table.effectors import Joints
+from lam_sim.table.effectors.finger import Finger, Hinge, add_pad_site, add_segment, fold
+from lam_sim.table.look import STANDARD_LOOK, Look
 
 _RANGES_RAD = {"abd": (-0.4, 0.4), "mcp": (-0.9, 1.5), "pip": (0.0, 1.75), "dip": (-1.2, 1.4)}
 _TIPS = ("thumb", "index", "middle", "ring")

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from lam_sim.interface import find
-from lam_sim.look import Look
+from lam_sim.table.look import Look
 
 Joints = Float64[np.ndarray, " joints"]
 
 EFFECTORS = {
-    "parallel_gripper": "lam_sim.effectors.parallel_gripper:ParallelGripper",
-    "four_finger": "lam_sim.effectors.four_finger:FourFinger",
-    "five_finger": "lam_sim.effectors.five_finger:FiveFinger",
+    "parallel_gripper": "lam_sim.table.effectors.parallel_gripper:ParallelGripper",
+    "four_finger": "lam_sim.table.effectors.four_finger:FourFinger",
+    "five_finger": "lam_sim.table.effectors.five_finger:FiveFinger",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from lam_sim.contact import FIXED, NOTHING, Contact
+from lam_sim.table.contact import FIXED, NOTHING, Contact
 
 TIMESTEP_S = 0.002
 CAMERAS: tuple[str, ...] = ("front", "wrist")

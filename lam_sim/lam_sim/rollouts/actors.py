@@ -14,9 +14,9 @@ from lam_models.types import Action
 from lam_sim.interface import Expert, World, find
 
 ACTORS = {
-    "expert": "lam_sim.actors:ScriptedExpert",
-    "noop": "lam_sim.actors:Noop",
-    "replay": "lam_sim.actors:Replay",
+    "expert": "lam_sim.rollouts.actors:ScriptedExpert",
+    "noop": "lam_sim.rollouts.actors:Noop",
+    "replay": "lam_sim.rollouts.actors:Replay",
 }
 
 

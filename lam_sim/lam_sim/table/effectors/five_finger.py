@@ -13,10 +13,10 @@ import mujoco
 import numpy as np
 from jaxtyping import Float64
 
-from lam_sim.contact import FINGER, Contact
-from lam_sim.effectors import Joints
-from lam_sim.effectors.finger import Finger, Hinge, add_pad_site, add_segment
-from lam_sim.look import STANDARD_LOOK, Look
+from lam_sim.table.contact import FINGER, Contact
+from lam_sim.table.effectors import Joints
+from lam_sim.table.effectors.finger import Finger, Hinge, add_pad_site, add_segment
+from lam_sim.table.look import STANDARD_LOOK, Look
 
 _PALM_M = 0.08
 _THUMB_LOW_M = 0.02

@@ -1,0 +1,1 @@
+"""Whole episodes: acting in a world, recording datasets, measuring success. No ROS."""

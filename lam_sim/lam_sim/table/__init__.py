@@ -1,0 +1,1 @@
+"""Our own world: a Panda at a table, in MuJoCo, from primitives. No ROS."""
