@@ -98,12 +98,21 @@ def _chip(draw: ImageDraw.ImageDraw, right: int, top: int, text: str, colour: tu
     draw.text((right - 16 - width / 2, top + 19), text, BACKGROUND, font, anchor="mm")
 
 
+def _largest_font(draw: ImageDraw.ImageDraw, text: str, width: int) -> ImageFont.FreeTypeFont:
+    """The bold font, 28 px at most, in which the text is no wider than `width`."""
+    sizes = (_font(size, bold=True) for size in range(28, 12, -1))
+    return next((font for font in sizes if draw.textlength(text, font) <= width), _font(12))
+
+
 def _frame_around(caption: Caption, done: bool) -> Pixels:
     """Everything but the views, the clock and the progress bar; the same for a whole episode."""
     image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
     draw = ImageDraw.Draw(image)
     top = MARGIN + VIEW_HEIGHT + 16
-    draw.text((MARGIN + 4, top), f"“{caption.instruction}”", TEXT, _font(28, bold=True))
+    # The chip with the result comes to stand at the right.
+    instruction = f"“{caption.instruction}”"
+    font = _largest_font(draw, instruction, WIDTH - 2 * MARGIN - 220)
+    draw.text((MARGIN + 4, top + 14), instruction, TEXT, font, anchor="lm")
     line = f"{words(caption.task)}   ·   {words(caption.hand)}   ·   seed {caption.seed}"
     draw.text((MARGIN + 4, top + 46), line, FAINT, _font(20))
     if done and caption.succeeded:

@@ -87,6 +87,8 @@ class ProcessLog:
             self._screen.write(f"{mark} {text}\n")
             self._screen.flush()
         except BrokenPipeError:
+            # The interpreter flushes once more at exit, and what fails then changes the exit code.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._screen.fileno())
             self._screen = None
 
 
