@@ -1,32 +1,41 @@
 """The linear latent-action model against its authors' tables: trained, in closed form, published.
 
 Each case is one world and one model. `trained` is Adam as in the paper (mean over seeds, `spread`
-from the lowest to the highest); `closed_form` its optimum in the same worlds. Both are probed on
-the population itself (the world's sigma points), so only training is random. `authors` are the
-result files of github.com/zhangchuheng123/LinearLAM at f44f3a6: 4_1_False, 4_2_False_no_noise_new,
-4_3_False_long_train_predB (mean of the evaluations from step 20 000 on, one of them scattering by
-0.04), 6_learnATrue_CDzeroFalse_psdactionFalse (noise error put on its variance, as elsewhere) and
-7_learnATrue_CDzeroFalse_psdlatentFalse_v2 (one evaluation of 128 samples, hence values above 2).
+from the lowest to the highest); `formula` is the closed form's optimum in the same worlds. Both are
+probed on the population itself (the world's sigma points), so only training is random. Training
+takes 5 000 to 10 000 steps where the authors take 10 000 to 40 000: by then it has converged, but
+for κ = 0.01, which gets their 40 000.
+
+`authors` are the result files of github.com/zhangchuheng123/LinearLAM at f44f3a6:
+4_1_False, 4_2_False_no_noise_new, 4_3_False_long_train_predB (mean of the evaluations from step
+20 000 on, one of them scattering by 0.04), 5_learnATrue_CDzeroFalse_{psdactionTrue*_evalrand,
+psdlatentTrue}, 6_learnATrue_CDzeroFalse_psdactionFalse (noise error put on its variance, as in the
+others) and 7_learnATrue_CDzeroFalse_psdlatentFalse_v2 (one evaluation of 128 samples, hence values
+above 2).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+import matplotlib
 import numpy as np
 import torch
+
 from lam_models.stages.linear_content import measure as latent_content
 from lam_models.systems.linear import Config, Convention, LinearLam, closed_form, descend
 from lam_models.systems.linear_world import LinearWorld
-
 from report import Benchmark, Goal, Row, main
+
+matplotlib.use("Agg")
 
 SEEDS = (0, 1, 2)
 TIED = Config(tied=True, augmentation_std=0.0)
+FREE = Config(augmentation_std=0.0)
 OTHERS = LinearWorld(others_dim=8)
 
 # Learning objective (LLO, at best 2) in the authors' result files.
@@ -36,9 +45,12 @@ OTHER_AGENTS = {
     0.5: {2: 1.203, 4: 1.460, 8: 1.957, 12: 1.459, 16: 0.999},
     2.0: {2: 0.783, 4: 0.561, 8: 0.059, 12: 0.523, 16: 1.003},
 }
+# So weak that the authors' 40 000 steps end long before the optimum.
+SLOW_KAPPA = 0.01
+POLICY = {(0.5, 2): 1.055, (0.9, 2): 0.616, (0.5, 8): 1.942}
 AUGMENTATION = {
     0.0: {0.0: 0.994, 0.01: 1.631, 0.1: 2.000, 0.5: 1.999},
-    1.0: {0.0: 0.992, 0.01: 1.029, 0.1: 1.832, 0.5: 1.830},
+    1.0: {0.0: 0.992, 0.1: 1.832, 0.5: 1.830},
 }
 LABELS = {
     0.5: {0.0: 2.017, 0.01: 2.055},
@@ -49,7 +61,13 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table. steps = 0: not trained, the closed form only."""
+    """One line of the table. The probes are fitted in the world the model was trained in.
+
+    steps: of training; 0 for the formula only.
+    has_formula: not where the optimum leaves open what else the latent holds.
+    ridge: of the probes. The default resolves far more than the authors' probe (5000 steps of
+        Adam), so that from the predicted change of a free model it reads traces they cannot see.
+    """
 
     experiment: str
     setting: str
@@ -59,26 +77,47 @@ class Case:
     steps: int = 0
     convention: Convention = "tied"
     label_share: float = 0.0
-    probed_without_noise: bool = False
-    has_optimum: bool = True
+    reported_on: Literal["the same", "no noise", "random actions"] = "the same"
+    has_formula: bool = True
+    ridge: float = 1e-6
 
 
 def cases() -> Iterator[Case]:
     for d_z, authors in enumerate(NO_NOISE, start=1):
-        steps = 10_000 if d_z in (2, 4, 8, 12) else 0
+        steps = 5_000 if d_z in (2, 4, 8, 12) else 0
         config = replace(TIED, latent_dim=d_z)
         yield Case("no noise", "", LinearWorld(), config, authors, steps)
     for sigma, authors in IID_NOISE.items():
-        world, steps = LinearWorld(noise_std=sigma), 10_000 if sigma in (0.5, 1.0, 1.5) else 0
-        yield Case(
-            "iid noise", f"σ {sigma:g}", world, TIED, authors, steps, probed_without_noise=True
-        )
+        world, steps = LinearWorld(noise_std=sigma), 5_000 if sigma in (0.5, 1.0, 1.5) else 0
+        setting = f"σ {sigma:g}"
+        yield Case("iid noise", setting, world, TIED, authors, steps, reported_on="no noise")
     for sigma, row in OTHER_AGENTS.items():
         for d_z, authors in row.items():
             world, config = replace(OTHERS, others_std=sigma), replace(TIED, latent_dim=d_z)
-            steps = 10_000 if d_z in (2, 8, 16) else 0
+            steps = 5_000 if d_z in (2, 8, 16) else 0
             yield Case("other agents", f"σ {sigma:g}", world, config, authors, steps)
+    yield from free_latents()
     yield from remedies()
+
+
+def free_latents() -> Iterator[Case]:
+    """Without a remedy: what is read depends on what the probe is given."""
+    raw = Case("convention", "raw", LinearWorld(), FREE, 0.994, 10_000, "raw", has_formula=False)
+    yield raw
+    yield replace(raw, setting="pseudo action", authors=1.941, convention="pseudo_action")
+    yield replace(raw, setting="pseudo latent", authors=2.0, convention="pseudo_latent", ridge=1e-2)
+    for (chi, d_z), authors in POLICY.items():
+        yield Case(
+            "policy",
+            f"χ {chi:g}",
+            LinearWorld(policy_share=chi),
+            replace(FREE, latent_dim=d_z),
+            authors,
+            steps=5_000,
+            convention="pseudo_action",
+            reported_on="random actions",
+            has_formula=False,
+        )
 
 
 def remedies() -> Iterator[Case]:
@@ -93,24 +132,27 @@ def remedies() -> Iterator[Case]:
                 world,
                 Config(augmentation_std=kappa),
                 authors,
-                steps=40_000 if kappa == 0.01 else 20_000,
+                steps=40_000 if kappa == SLOW_KAPPA else 10_000,
                 convention="raw" if free else "tied",
-                has_optimum=not free,
+                has_formula=not free,
             )
     for sigma, row in LABELS.items():
         world = replace(OTHERS, others_std=sigma)
         for share, authors in row.items():
             setting = f"σ {sigma:g} labels {100 * share:g} %"
-            yield Case("labels", setting, world, Config(), authors, 20_000, label_share=share)
+            yield Case("labels", setting, world, Config(), authors, 10_000, label_share=share)
 
 
 def objective(case: Case, model: LinearLam, world: LinearWorld) -> float:
-    steps = world.sigma_points()
-    reported_on = steps.undisturbed() if case.probed_without_noise else steps
-    return latent_content(model, steps, reported_on, case.convention).objective
+    fitted_on = reported_on = world.sigma_points()
+    if case.reported_on == "no noise":
+        reported_on = fitted_on.undisturbed()
+    elif case.reported_on == "random actions":
+        reported_on = replace(world, policy_share=0.0).sigma_points()
+    return latent_content(model, fitted_on, reported_on, case.convention, case.ridge).objective
 
 
-def optimum(case: Case, seed: int) -> float:
+def formula(case: Case, seed: int) -> float:
     """Of the expected loss: a batch without any label has no label term."""
     world = replace(case.world, seed=seed)
     some_label = 1 - (1 - case.label_share) ** case.config.batch_size
@@ -134,13 +176,8 @@ def row_of(case: Case, trained: list[float], optima: list[float]) -> Row:
     if trained:
         row |= {"trained": float(np.mean(trained)), "spread": max(trained) - min(trained)}
     if optima:
-        row["closed_form"] = float(np.mean(optima))
+        row["formula"] = float(np.mean(optima))
     return row | {"authors": case.authors}
-
-
-def start_worker() -> None:
-    torch.set_num_threads(1)
-    os.nice(5)
 
 
 def measure(quick: bool) -> list[Row]:
@@ -149,53 +186,113 @@ def measure(quick: bool) -> list[Row]:
     if quick:
         table = [c for c in table if c.config.latent_dim == 8]
         table = [replace(c, steps=min(c.steps, 2_000)) for c in table]
-    with ProcessPoolExecutor(2, initializer=start_worker) as pool:
+    with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         trained = [[pool.submit(train, c, s) for s in seeds if c.steps] for c in table]
-        optima = [[pool.submit(optimum, c, s) for s in SEEDS if c.has_optimum] for c in table]
+        optima = [[pool.submit(formula, c, s) for s in SEEDS if c.has_formula] for c in table]
         return [
             row_of(case, [f.result() for f in one], [f.result() for f in other])
             for case, one, other in zip(table, trained, optima, strict=True)
         ]
 
 
-def worst(figure: str, against: str, *experiments: str):
-    """Largest distance between two columns of some experiments; the authors' clipped at 2."""
+def value(rows: list[Row], column: str, experiment: str, setting: str, d_z: int = 8) -> float:
+    key = (experiment, setting, d_z)
+    chosen = [r for r in rows if (r["experiment"], r["setting"], r["d_z"]) == key]
+    return float(chosen[0][column]) if chosen and column in chosen[0] else float("nan")
 
-    def distance(rows: list[Row]) -> float:
+
+def near(
+    text: str, one: str, other: str, experiment: str, setting: str | None, most: float
+) -> Goal:
+    """Two columns within `most` in an experiment (one setting of it, or all). 2 is the most there
+    can be: what exceeds it is the scatter of an evaluation."""
+
+    def farthest(rows: list[Row]) -> float:
         chosen = [
             r
             for r in rows
-            if r["experiment"] in experiments and {figure, against} <= r.keys() and not slow(r)
+            if r["experiment"] == experiment
+            and setting in (None, r["setting"])
+            and {one, other} <= r.keys()
         ]
-        return max(abs(min(2.0, float(r[figure])) - min(2.0, float(r[against]))) for r in chosen)
+        gaps = [abs(min(2.0, float(r[one])) - min(2.0, float(r[other]))) for r in chosen]
+        return max(gaps, default=float("nan"))
 
-    return distance
-
-
-def slow(row: Row) -> bool:
-    """κ = 0.01 pulls so weakly that the authors' 40 000 steps end long before the optimum."""
-    return str(row["setting"]).endswith("κ 0.01")
-
-
-def reached(experiment: str, setting: str, figure: str = "trained"):
-    def value(rows: list[Row]) -> float:
-        return next(
-            float(r[figure])
-            for r in rows
-            if (r["experiment"], r["setting"], r["d_z"]) == (experiment, setting, 8)
-        )
-
-    return value
+    return Goal(f"{text}: |{one} - {other}|", farthest, at_most=most)
 
 
 GOALS = [
-    Goal("no noise: |closed form - authors|", worst("closed_form", "authors", "no noise"), at_most=0.015),
-    Goal("no noise: |trained - authors|", worst("trained", "authors", "no noise"), at_most=0.03),
+    near("no noise", "formula", "authors", "no noise", None, 0.015),
+    near("no noise", "trained", "authors", "no noise", None, 0.03),
+    near("iid noise", "formula", "authors", "iid noise", None, 0.01),
+    near("iid noise", "trained", "authors", "iid noise", None, 0.03),
+    near("other agents", "formula", "authors", "other agents", None, 0.05),
+    near("other agents", "trained", "formula", "other agents", None, 0.03),
+    near("convention", "trained", "authors", "convention", None, 0.03),
+    near("policy", "trained", "authors", "policy", None, 0.03),
+    *[
+        near(f"augmentation σ 0 κ {kappa:g}", "trained", "authors", "augmentation", setting, most)
+        for kappa, most in ((0, 0.03), (0.01, 0.1), (0.1, 0.03), (0.5, 0.03))
+        for setting in [f"σ 0 κ {kappa:g}"]
+    ],
+    Goal(
+        "other agents σ 0.5, trained",
+        lambda rows: value(rows, "trained", "other agents", "σ 0.5"),
+        at_least=1.93,
+        at_most=1.99,
+    ),
+    Goal(
+        "other agents σ 2, trained",
+        lambda rows: value(rows, "trained", "other agents", "σ 2"),
+        at_least=0.02,
+        at_most=0.12,
+    ),
+    Goal(
+        "1 % labels at σ 2, trained",
+        lambda rows: value(rows, "trained", "labels", "σ 2 labels 1 %"),
+        at_least=1.95,
+    ),
 ]
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    pass
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 4, figsize=(15, 3.8), sharey=True)
+    panels = {
+        "no noise": ("latent dimensions", lambda r: "", lambda r: r["d_z"]),
+        "iid noise": ("σ of the noise", lambda r: "", lambda r: float(str(r["setting"])[2:])),
+        "other agents": ("latent dimensions", lambda r: r["setting"], lambda r: r["d_z"]),
+        "labels": (
+            "labels [%]",
+            lambda r: str(r["setting"]).split(" labels")[0],
+            lambda r: float(str(r["setting"]).split()[-2]),
+        ),
+    }
+    for axis, (experiment, (label, group, position)) in zip(axes, panels.items(), strict=True):
+        chosen = [r for r in rows if r["experiment"] == experiment]
+        for index, name in enumerate(dict.fromkeys(group(r) for r in chosen)):
+            plot_series(axis, [r for r in chosen if group(r) == name], position, name, f"C{index}")
+        axis.set(title=experiment, xlabel=label, ylim=(-0.1, 2.2))
+        axis.legend(fontsize=7)
+    axes[0].set_ylabel("learning objective (at best 2)")
+    figure.suptitle("Linear latent-action model: formula (line), trained (dot), authors (cross)")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+
+
+def plot_series(axis, rows: list[Row], position, name: str, colour: str) -> None:
+    for column, style in (("formula", "-"), ("trained", "o"), ("authors", "x")):
+        chosen = [r for r in rows if column in r]
+        label = " ".join(filter(None, (name, column)))
+        axis.plot(
+            [position(r) for r in chosen],
+            [r[column] for r in chosen],
+            style,
+            color=colour,
+            label=label,
+            fillstyle="none",
+        )
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def fit_probe(
     mean_x, mean_y = x.mean(0), y.mean(0)
     x, y = x - mean_x, y - mean_y
     moments = x.T @ x / len(x)
-    floor = ridge * moments.diagonal().mean().clamp(min=torch.finfo(x.dtype).tiny)
+    floor = (ridge * moments.diagonal().mean()).clamp(min=torch.finfo(x.dtype).tiny)
     damped = moments + floor * torch.eye(x.shape[1], dtype=x.dtype)
     weight = torch.linalg.solve(damped, x.T @ y / len(x))
     return LinearProbe(weight, mean_y - mean_x @ weight)

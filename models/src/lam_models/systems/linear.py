@@ -110,8 +110,8 @@ class LinearLam(nn.Module):
         return Encoded(z.reshape(len(clips.frames), -1, 1, z.shape[-1]))
 
     def decode(
-        self, values: Float[Tensor, "batch 1 dim"], state: Float[Tensor, "batch *frame"]
-    ) -> Float[Tensor, "batch *frame"]:
+        self, values: Float[Tensor, "batch 1 dim"], state: Float[Tensor, "batch ..."]
+    ) -> Float[Tensor, "batch ..."]:
         """The frame that follows `state` by the latent's change."""
         return self.predict(state.flatten(1), values[:, 0]).reshape(state.shape)
 
@@ -189,17 +189,18 @@ def closed_form(config: Config, batch: ClipBatch, action_weight: float = 0.0) ->
     rebuild y = (r, w a) from r, with w² = action_weight · d_o / d_a the weight of a label next to
     that of one entry of the observation: a reduced-rank regression, solved by the top eigenvectors
     V of the covariance of ŷ = G r, the least-squares estimate. Then z = Vᵀ G r. Without labels
-    G = 1, and this is the PCA of r. Under augmentation it holds where W = 1, as in the paper's
-    world: there the optimum costs the augmentation nothing, for every κ.
+    G = 1, and this is the PCA of r, on any batch. With labels it is exact where o tells nothing of
+    a, under augmentation where W = 1: both hold in the paper's world with χ = 0, and there the
+    optimum costs the augmentation nothing, for every κ.
     """
     o, o_next = (part.double() for part in transitions(batch))
     explained = torch.linalg.lstsq(o, o_next, driver="gelsd").solution
     rest = o_next - o @ explained
     target = rest
+    weight = (action_weight * config.observation_dim / config.action_dim) ** 0.5
     if action_weight > 0:
         if batch.actions is None:
             raise ValueError("action_weight > 0 asks for a batch with actions")
-        weight = (action_weight * config.observation_dim / config.action_dim) ** 0.5
         target = torch.cat([rest, weight * batch.actions.flatten(0, 1).double()], dim=1)
     estimate = torch.linalg.lstsq(rest, target, driver="gelsd").solution
     fitted = rest @ estimate

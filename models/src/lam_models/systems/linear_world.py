@@ -110,6 +110,4 @@ class LinearWorld:
         if noise.shape[1]:
             disturbance = disturbance + noise
         exogenous = torch.cat([noise, agents], dim=1)
-        return Transitions(
-            o, o + action @ effect.T + disturbance, action, exogenous, disturbance
-        )
+        return Transitions(o, o + action @ effect.T + disturbance, action, exogenous, disturbance)

@@ -66,8 +66,8 @@ class Decoder(Protocol):
     def spec(self) -> LatentSpec: ...
 
     def decode(
-        self, values: Float[Tensor, "batch tokens dim"], state: Float[Tensor, "batch *state"]
-    ) -> Float[Tensor, "batch *output"]: ...
+        self, values: Float[Tensor, "batch tokens dim"], state: Float[Tensor, "batch ..."]
+    ) -> Float[Tensor, "batch ..."]: ...
 
 
 @runtime_checkable
