@@ -184,7 +184,7 @@ class EmaVQ(nn.Module):
         sums = sum_over_ranks(F.one_hot(indices, self.num_codes).to(x.dtype).T @ x)
         self.ema_count.lerp_(counts.to(x.dtype), 1.0 - self.decay)
         self.ema_sum.lerp_(sums, 1.0 - self.decay)
-        mean = self.ema_sum / self.ema_count.clamp(min=torch.finfo(x.dtype).tiny)
+        mean = self.ema_sum / self.ema_count.clamp(min=torch.finfo(x.dtype).tiny)[:, None]
         # The averages of a code that is never chosen fade together, at last below precision.
         moved = torch.where(self.ema_count[:, None] > 1e-6, mean, self.codebook)
 
