@@ -139,6 +139,20 @@ def test_a_code_in_use_is_not_revived(name: str) -> None:
         assert quantiser(x).stats["revived"] == 0
 
 
+@pytest.mark.parametrize("name", DISCRETE)
+def test_mixed_precision_leaves_the_codes_in_full_precision(name: str) -> None:
+    plain, mixed = DISCRETE[name](), DISCRETE[name]()
+    mixed.load_state_dict(plain.state_dict())
+    x = tokens_for(plain, 16, 4)
+    for module, enabled in ((plain, False), (mixed, True)):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            for _ in range(3):  # Short of a revival, whose draw is by error.
+                module(x)
+    for key, value in plain.state_dict().items():
+        assert torch.equal(value, mixed.state_dict()[key]), key
+
+
 def test_ema_codes_settle_on_the_means_of_their_tokens() -> None:
     quantiser = EmaVQ(2, 2, decay=0.5, revive_every=0)
     groups = torch.tensor([[3.0, 0.0], [-3.0, 0.0]])

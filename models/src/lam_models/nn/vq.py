@@ -181,7 +181,8 @@ class EmaVQ(nn.Module):
     def _move(self, x: Tensor, code: Tensor, indices: Tensor) -> Float[Tensor, ""]:
         counts = sum_over_ranks(code_counts(indices, self.num_codes))
         # A product with the one-hot matrix is deterministic on every device, index_add is not.
-        sums = sum_over_ranks(F.one_hot(indices, self.num_codes).to(x.dtype).T @ x)
+        with torch.autocast(x.device.type, enabled=False):
+            sums = sum_over_ranks(F.one_hot(indices, self.num_codes).to(x.dtype).T @ x)
         self.ema_count.lerp_(counts.to(x.dtype), 1.0 - self.decay)
         self.ema_sum.lerp_(sums, 1.0 - self.decay)
         mean = self.ema_sum / self.ema_count.clamp(min=torch.finfo(x.dtype).tiny)[:, None]
