@@ -3,8 +3,9 @@
 Each case is one world and one model. `trained` is Adam as in the paper (mean over seeds, `spread`
 from the lowest to the highest); `formula` is the closed form's optimum in the same worlds. Both are
 probed on the population itself (the world's sigma points), so only training is random. Training
-takes 5 000 to 20 000 steps where the authors take 10 000 to 40 000: by then it has converged, but
-for κ = 0.01, which gets their 40 000.
+takes 5 000 to 20 000 steps where the authors take 10 000 to 40 000, for κ = 0.01 their 40 000. What
+it lacks to its end is seen against the formula; where there is none, a free latent read raw still
+drifts upwards (0.968 after 5 000 steps, 0.979 after 20 000, seed 0).
 
 `authors` are the result files of github.com/zhangchuheng123/LinearLAM at f44f3a6: 4_1_False,
 4_2_False_no_noise_new, 4_3_False_long_train_predB (mean of the evaluations from step 20 000 on, one
@@ -67,6 +68,8 @@ class Case:
     has_formula: not where the optimum leaves open what else the latent holds.
     ridge: of the probes. The default resolves far more than the authors' probe (5000 steps of
         Adam), so that from the predicted change of a free model it reads traces they cannot see.
+        "pseudo latent" therefore takes 1e-2, chosen to resolve about as much as theirs: that row
+        depends on it (1.39 at the default, 1.97 at 1e-3, 1.99 at 1e-2; 10 000 steps, seed 0).
     """
 
     experiment: str
@@ -238,14 +241,14 @@ GOALS = [
     near(0.03, "trained", "authors", "no noise"),
     near(0.01, "formula", "authors", "iid noise"),
     near(0.03, "trained", "authors", "iid noise"),
-    near(0.05, "formula", "authors", "other agents"),
+    near(0.03, "formula", "authors", "other agents"),
     near(0.03, "trained", "formula", "other agents"),
     at_eight("other agents", "σ 0.5", 1.93, 1.99),
     at_eight("other agents", "σ 2", 0.02, 0.12),
     near(0.03, "trained", "authors", "convention"),
     near(0.03, "trained", "authors", "policy"),
     near(0.03, "trained", "authors", "augmentation", "σ 0 κ 0"),
-    near(0.10, "trained", "authors", "augmentation", "σ 0 κ 0.01"),
+    near(0.03, "trained", "authors", "augmentation", "σ 0 κ 0.01"),
     near(0.03, "trained", "authors", "augmentation", "σ 0 κ 0.1"),
     near(0.03, "trained", "authors", "augmentation", "σ 0 κ 0.5"),
     near(0.03, "trained", "formula", "augmentation", "σ 1 κ 0.1"),

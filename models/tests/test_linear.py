@@ -278,3 +278,9 @@ def test_the_space_is_named_by_the_encoder_alone() -> None:
     with torch.no_grad():
         model.C.weight += 1
     assert model.spec() != before
+
+
+def test_measuring_leaves_the_model_as_it_was() -> None:
+    model = LinearLam(TIED)
+    content(model, WORLD)
+    assert model.A.weight.dtype == torch.float32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from lam_models.stages.probes import LatentContent, fit_probe, nmse
@@ -21,7 +23,7 @@ def measure(
 
     Noise that does not exist counts as 1: it cannot be held.
     """
-    model = model.double()
+    model = copy.deepcopy(model).double()
     fit_action, fit_rest = _inputs(model, fitted_on, convention)
     action, rest = _inputs(model, reported_on, convention)
 

@@ -38,7 +38,7 @@ def fit_probe(
     x, y = x - mean_x, y - mean_y
     moments = x.T @ x / len(x)
     floor = (ridge * moments.diagonal().mean()).clamp(min=torch.finfo(x.dtype).tiny)
-    damped = moments + floor * torch.eye(x.shape[1], dtype=x.dtype)
+    damped = moments + floor * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     weight = torch.linalg.solve(damped, x.T @ y / len(x))
     return LinearProbe(weight, mean_y - mean_x @ weight)
 

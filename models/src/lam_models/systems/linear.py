@@ -15,8 +15,7 @@ action.
 
 Departures. A frame of any shape is taken as one vector, and each adjacent pair of a longer clip as
 a transition, so that the same file serves vectors and small images. `closed_form` goes beyond the
-paper's analysis by including the labels (a reduced-rank regression). The authors' repository ships
-neither a closed form nor, complete, its options `tied` and labels.
+paper's analysis by including the labels (a reduced-rank regression).
 """
 
 from __future__ import annotations
