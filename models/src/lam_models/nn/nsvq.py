@@ -1,0 +1,119 @@
+"""Noise substitution in vector quantisation, with LAPA's schedule of code replacement.
+
+Papers: Vali & Baeckstroem 2022, "NSVQ: Noise Substitution in Vector Quantization for Machine
+Learning" (IEEE Access); Ye et al. 2024, LAPA (arXiv 2410.11758), which uses it with 8 codes of 32
+dimensions.
+
+In training the quantisation error is replaced by random noise of the same length, so that
+gradients reach encoder and codebook without a straight-through estimator or a further loss; in
+evaluation the values are the codes.
+
+Departures from LAPA's code. (1) Its replacements are copies of used codes plus noise of 1e-12,
+which float32 rounds away: two equal codes never part, since the nearest-code search always takes
+the first. Here the noise has the size of the quantisation error. (2) The code to be copied is
+drawn by the summed error of its tokens, not evenly, so that the worst fitting codes are split.
+(3) A code is unused when it was chosen in less than `unused_below` of the *forwards* since the last
+replacement (the NSVQ paper's rule); LAPA divides by the batch size. (4) The counters are buffers,
+so a run resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from lam_models.nn.quantise import Quantized, code_counts, code_stats, nearest_code
+from lam_models.nn.ranks import from_first_rank, sum_over_ranks
+
+Schedule = Callable[[Int64[Tensor, ""]], Bool[Tensor, ""]]
+
+
+def lapa_schedule(step: Int64[Tensor, ""]) -> Bool[Tensor, ""]:
+    """Every 10 steps before 100, every 100 before 1000, every 500 before 5000, then never."""
+    early = (step < 100) & (step % 10 == 0)
+    middle = (step < 1000) & (step % 100 == 0)
+    late = (step < 5000) & (step % 500 == 0)
+    return (step > 0) & (early | middle | late)
+
+
+def lapa_then_every_500(step: Int64[Tensor, ""]) -> Bool[Tensor, ""]:
+    """LAPA's schedule without its end: codes that die after step 5000 come back too."""
+    return lapa_schedule(step) | ((step >= 5000) & (step % 500 == 0))
+
+
+class NSVQ(nn.Module):
+    """Codes start as standard normal vectors; there is no loss term.
+
+    replace_at: whether unused codes are replaced after the training forward number `step`,
+        counted from 0.
+    """
+
+    steps: Tensor
+    forwards: Tensor
+    chosen: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        num_codes: int,
+        *,
+        replace_at: Schedule = lapa_schedule,
+        unused_below: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.in_dim = self.dim = dim
+        self.num_codes = num_codes
+        self.replace_at, self.unused_below = replace_at, unused_below
+        self.codebook = nn.Parameter(torch.randn(num_codes, dim))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("forwards", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("chosen", torch.zeros(num_codes, dtype=torch.int64))
+
+    def forward(self, x: Float[Tensor, "*batch tokens {self.dim}"]) -> Quantized:
+        flat = x.reshape(-1, self.dim).float()
+        indices = nearest_code(flat, self.codebook)
+        code = self.codebook[indices]
+        stats = code_stats(indices, self.num_codes)
+        values = code
+        if self.training:
+            noise = torch.randn_like(flat)
+            error_length = torch.linalg.vector_norm(flat - code, dim=1, keepdim=True)
+            noise_length = torch.linalg.vector_norm(noise, dim=1, keepdim=True)
+            values = flat + error_length / noise_length * noise
+            if self.codebook.requires_grad:
+                stats["replaced"] = self._replace_unused(flat.detach(), code.detach(), indices)
+        return Quantized(
+            values.to(x.dtype).view_as(x), indices.view(x.shape[:-1]), x.new_zeros(()), stats
+        )
+
+    def decode(
+        self, indices: Int64[Tensor, "*batch tokens"]
+    ) -> Float[Tensor, "*batch tokens {self.dim}"]:
+        return self.codebook[indices]
+
+    @torch.no_grad()
+    def _replace_unused(self, x: Tensor, code: Tensor, indices: Tensor) -> Float[Tensor, ""]:
+        """Where the schedule says so, move unused codes next to used ones that fit badly."""
+        self.chosen += sum_over_ranks(code_counts(indices, self.num_codes)) > 0
+        self.forwards += 1
+        due = self.replace_at(self.steps)
+        used = self.chosen >= self.unused_below * self.forwards
+        unused = due & ~used
+
+        error = (x - code).square().sum(1)
+        misfit = F.one_hot(indices, self.num_codes).to(error.dtype).T @ error
+        # The smallest number keeps the draw defined where no code counts as used.
+        weight = misfit * used + torch.finfo(misfit.dtype).tiny
+        source = torch.multinomial(weight, self.num_codes, replacement=True)
+        spread = (error.mean() / self.dim).sqrt()
+        fresh = from_first_rank(self.codebook[source] + spread * torch.randn_like(self.codebook))
+        self.codebook.copy_(torch.where(unused[:, None], fresh, self.codebook))
+
+        self.chosen *= ~due
+        self.forwards *= ~due
+        self.steps += 1
+        return unused.float().sum()

@@ -1,0 +1,21 @@
+"""The registry: every latent-action system by name, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from lam_models.command import unknown
+
+# name -> "module:Class". A class carries its Config as the attribute `Config`.
+SYSTEMS: dict[str, str] = {
+    "linear": "lam_models.systems.linear:LinearLam",
+}
+
+
+def find(name: str) -> Any:
+    """The class of a system, e.g. `find("linear")`. Raises UserError for an unknown name."""
+    if name not in SYSTEMS:
+        raise unknown("latent-action system", name, SYSTEMS)
+    module, _, attribute = SYSTEMS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
