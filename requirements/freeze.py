@@ -9,7 +9,8 @@ from importlib.metadata import distributions
 SEEDS = {"pip", "wheel", "lam_models"}
 
 installed = {
-    (distribution.metadata["Name"], distribution.version)
+    # Without the label of a local build such as +cpu, which the index does not have.
+    (distribution.metadata["Name"], distribution.version.partition("+")[0])
     for distribution in distributions()
     if str(getattr(distribution, "_path", "")).endswith(".dist-info")
 }

@@ -47,6 +47,12 @@ def sourced_ros() -> str | None:
             f"ROS 2 {distro} is sourced, but {sys.executable} cannot import its rclpy. Use the "
             f"Python of that ROS 2 (PYTHON=/usr/bin/python3 make setup) or an unsourced shell."
         )
+    probe = subprocess.run([sys.executable, "-c", "import colcon_ros"], capture_output=True)
+    if probe.returncode:
+        raise SetupError(
+            f"ROS 2 {distro} is sourced, but {sys.executable} has no colcon: "
+            "sudo apt install python3-colcon-common-extensions"
+        )
     return distro
 
 
