@@ -213,7 +213,7 @@ def draw(rows: list[Row], path: Path) -> None:
             [row["figure"] for row in of_kind],
             color="#2a7f62",
         )
-        axis.bar_label(bars, fmt="%.3g", padding=3, fontsize=8)
+        axis.bar_label(bars, fmt="{:,.4g}", padding=3, fontsize=8)
         axis.set_title(f"{kind} [{of_kind[0]['unit']}], one core", loc="left", fontsize=9)
         axis.tick_params(labelsize=8)
         axis.margins(x=0.12)
@@ -221,18 +221,13 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def mean_rate(effector: str):
-    """Mean over the tasks, each counted as often: the time of a mixed set of episodes."""
-
-    def figure(rows: list[Row]) -> float:
-        rates = [
-            float(row["figure"])
-            for row in rows
-            if row["unit"] == "episodes/min" and str(row["case"]).startswith(effector)
-        ]
-        return len(rates) / sum(1.0 / rate for rate in rates)
-
-    return figure
+def slowest_task(effector: str):
+    """Episodes a minute of the task that takes longest."""
+    return lambda rows: min(
+        float(row["figure"])
+        for row in rows
+        if row["unit"] == "episodes/min" and str(row["case"]).startswith(effector)
+    )
 
 
 def slowest_node(rows: list[Row]) -> float:
@@ -240,8 +235,9 @@ def slowest_node(rows: list[Row]) -> float:
 
 
 GOALS = (
-    Goal("parallel_gripper episodes/min a core", mean_rate("parallel_gripper"), at_least=200.0),
-    Goal("four_finger episodes/min a core", mean_rate("four_finger"), at_least=140.0),
+    Goal("gripper, slowest task, episodes/min", slowest_task("parallel_gripper"), at_least=200.0),
+    Goal("four_finger, slowest task, episodes/min", slowest_task("four_finger"), at_least=140.0),
+    Goal("five_finger, slowest task, episodes/min", slowest_task("five_finger"), at_least=140.0),
     Goal("sim_node real-time factor on one core", slowest_node, at_least=1.0),
 )
 

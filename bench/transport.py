@@ -126,18 +126,18 @@ def measure_one(size: str, encoding: str, reliable: bool, profile: bool, count: 
     ]:
         sys.exit(f"{' '.join(case)} failed:\n{failed[0]}")
     received, sent = (json.loads(out) for out, _ in outputs)
-    latencies = np.array(received["latencies_ms"] or [np.inf])
-    return {
+    row: Row = {
         "payload": f"{size} {encoding}",
         "qos": "reliable" if reliable else "best effort",
         "profile": "ours" if profile else "default",
         "kB": round(sent["bytes"] / 1000),
-        "p50_ms": float(np.percentile(latencies, 50)),
-        "p95_ms": float(np.percentile(latencies, 95)),
         "lost_percent": 100.0 * (1.0 - len(received["latencies_ms"]) / count),
         "publish_cpu_ms": 1e3 * sent["cpu_s"] / count,
         "receive_cpu_ms": 1e3 * received["cpu_s"] / count,
     }
+    if latencies := received["latencies_ms"]:
+        row |= {f"p{p}_ms": float(np.percentile(latencies, p)) for p in (50, 95)}
+    return row
 
 
 def measure(quick: bool) -> list[Row]:
@@ -159,8 +159,8 @@ def draw(rows: list[Row], path: Path) -> None:
     names = [f"{r['payload']}, {r['qos']}, {r['profile']}" for r in rows]
     colours = ["#2a7f62" if r["profile"] == "ours" else "#b9b4a7" for r in rows]
     at = np.arange(len(rows))[::-1]
-    left.barh(at, [r["p95_ms"] for r in rows], color=colours, alpha=0.45)
-    left.barh(at, [r["p50_ms"] for r in rows], color=colours)
+    left.barh(at, [r.get("p95_ms", 0) for r in rows], color=colours, alpha=0.45)
+    left.barh(at, [r.get("p50_ms", 0) for r in rows], color=colours)
     left.set(xscale="log", xlabel="latency [ms]: median (full), p95 (pale)")
     left.set_yticks(at, names, fontsize=8)
     right.barh(at, [r["lost_percent"] for r in rows], color=colours)
@@ -175,7 +175,7 @@ def draw(rows: list[Row], path: Path) -> None:
 def of(payload: str, qos: str, figure: str):
     """The figure of one row measured with our profile."""
     return lambda rows: next(
-        float(r[figure])
+        float(r.get(figure, np.inf))
         for r in rows
         if (r["payload"], r["qos"], r["profile"]) == (payload, qos, "ours")
     )
