@@ -76,9 +76,14 @@ def show(rows: list[Row], title: str) -> None:
     for name in columns:
         table.add_column(name, justify="left" if isinstance(rows[0].get(name), str) else "right")
     for row in rows:
-        cells = [row.get(name, "") for name in columns]
-        table.add_row(*[f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells])
+        table.add_row(*[_cell(row.get(name, "")) for name in columns])
     Console(width=max(100, Console().width)).print(table)
+
+
+def _cell(value: str | float | int | bool) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def judge(goals: Sequence[Goal], rows: list[Row]) -> bool:
