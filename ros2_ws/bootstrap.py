@@ -164,6 +164,11 @@ def build_environment(distro: str | None) -> dict[str, str]:
 
 
 def build(distro: str | None) -> None:
+    # A source file that was removed leaves links that colcon cannot follow.
+    for folder in (WORKSPACE / "build", WORKSPACE / "install"):
+        for path in folder.rglob("*"):
+            if path.is_symlink() and not path.exists():
+                path.unlink()
     colcon = [str(PYTHON), "-m", "colcon", "build", "--symlink-install", "--event-handlers"]
     colcon += ["console_direct+", "--cmake-args", "-DBUILD_TESTING=OFF"]
     colcon += [f"-DPython3_EXECUTABLE={PYTHON}"]
