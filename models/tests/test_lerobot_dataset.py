@@ -282,7 +282,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "frames": (lambda root: edit_info(root, total_frames=27), "says 27 frames.* 28"),
     "episodes": (lambda root: edit_info(root, total_episodes=4), "says 4 episodes.*has 3"),
     "no episodes": (lambda root: shutil.rmtree(root / "meta/episodes"), "missing file .*episodes"),
-    "no data": (lambda root: (root / DATA).unlink(), "the data files 0"),
+    "no data": (lambda root: (root / DATA).unlink(), "missing file .*data/chunk"),
     "cut data": (
         lambda root: (root / DATA).write_bytes((root / DATA).read_bytes()[:-9]),
         "not a whole parquet file",

@@ -41,12 +41,13 @@ class VideoSpan:
 
 @dataclass(frozen=True)
 class Episode:
-    """Rows start, ... stop - 1 of the dataset's columns, and where each camera's frames lie."""
+    """Rows start, ... stop - 1 of the dataset's columns, and where they and the frames lie."""
 
     index: int
     tasks: tuple[str, ...]
     start: int
     stop: int
+    data: Path
     videos: Mapping[str, VideoSpan]
 
     @property
@@ -153,7 +154,7 @@ class Dataset:
 
     @cached_property
     def _data_files(self) -> list[Path]:
-        return sorted((self.path / "data").glob("*/*.parquet"))
+        return list(dict.fromkeys(episode.data for episode in self.episodes))
 
     def _video(self, path: Path) -> VideoFile:
         if self._process != os.getpid():  # A forked worker must not share the parent's decoders.
@@ -230,6 +231,10 @@ def _episode(root: Path, info: Info, row: Mapping[str, Any]) -> Episode:
             tasks=tuple(row["tasks"]),
             start=row["dataset_from_index"],
             stop=row["dataset_to_index"],
+            data=root
+            / info.data_path.format(
+                chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
+            ),
             videos=videos,
         )
     except KeyError as missing:
@@ -272,6 +277,8 @@ def _check_video(path: Path, frames: int) -> None:
 def _metadata(path: Path) -> pq.FileMetaData:
     try:
         return pq.read_metadata(path)
+    except FileNotFoundError as error:
+        raise UserError(f"missing file {path}") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is not a whole parquet file: {error}") from error
 
