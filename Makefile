@@ -21,7 +21,7 @@ lint: setup  ## ruff, pyright and the direction of imports
 	@$(ENV) ruff check . && ruff format --check . && pyright && python -m pytest -q tests/test_layers.py
 
 bench: setup  ## every benchmark in its quick form
-	@$(ENV) for script in bench/*.py; do python $$script --quick || exit 1; done
+	@$(ENV) for script in $$(grep -l __main__ bench/*.py); do python $$script --quick || exit 1; done
 
 metaworld: setup  ## Meta-World in a venv of its own, for --world metaworld
 	@test -d .venv-metaworld || $(PYTHON) -m venv .venv-metaworld
