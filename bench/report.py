@@ -102,7 +102,9 @@ def judge(goals: Sequence[Goal], rows: list[Row]) -> bool:
 def main(benchmark: Benchmark) -> None:
     """Parse the command line and run, or check the saved run of, one benchmark."""
     parser = argparse.ArgumentParser(description=benchmark.summary)
-    parser.add_argument("--quick", action="store_true", help="under a minute, into out/bench, unjudged")
+    parser.add_argument(
+        "--quick", action="store_true", help="under a minute, into out/bench, unjudged"
+    )
     parser.add_argument("--check", action="store_true", help="judge the saved results only")
     args = parser.parse_args()
     folder = ROOT / "out" / "bench" if args.quick else ROOT / "bench" / "results"
