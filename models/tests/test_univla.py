@@ -104,7 +104,7 @@ def test_the_instruction_explains_what_it_alone_tells() -> None:
     frames[1, 1] = 1.0 - frames[0, 1]
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     batch = ClipBatch(frames, instructions=("left", "right"))
-    for _ in range(60):
+    for _ in range(100):
         loss, _ = model.loss(batch)
         optimiser.zero_grad()
         loss.backward()
