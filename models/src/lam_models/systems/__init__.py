@@ -10,6 +10,10 @@ from lam_models.command import unknown
 # name -> "module:Class". A class carries its Config as the attribute `Config`.
 SYSTEMS: dict[str, str] = {
     "linear": "lam_models.systems.linear:LinearLam",
+    "lapa": "lam_models.systems.lapa:Lapa",
+    "lapa_reference": "lam_models.systems.lapa:ReferenceLapa",
+    "univla_stage1": "lam_models.systems.univla:UniVlaStage1",
+    "univla": "lam_models.systems.univla_stage2:UniVla",
 }
 
 
