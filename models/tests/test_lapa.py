@@ -10,10 +10,9 @@ from lam_models.systems.lapa import (
     Lapa,
     ReferenceLapa,
     ScrambledPEG,
-    adjacent_pairs,
     from_released,
 )
-from lam_models.systems.roles import ClipBatch, Decoder, Labeler, Trainable
+from lam_models.systems.roles import ClipBatch, Decoder, Labeler, Trainable, adjacent
 
 COUNTERS = {"vq.steps", "vq.forwards", "vq.chosen"}
 
@@ -103,18 +102,18 @@ def test_a_longer_clip_is_its_pairs(model: Lapa) -> None:
     assert whole.codes is not None and whole.codes.shape == (2, 2, 4)
     second = model.encode(ClipBatch(batch.frames[:, 1:]))
     torch.testing.assert_close(whole.values[:, 1:], second.values)
-    pairs = adjacent_pairs(batch.frames)
+    pairs = torch.stack(adjacent(batch.frames), dim=1)
     torch.testing.assert_close(pairs[1], batch.frames[0, 1:])
 
 
 def test_the_order_of_the_frames_matters(model: Lapa) -> None:
     frames = clips().frames
-    forth, back = (model.infer(adjacent_pairs(f)) for f in (frames, frames.flip(1)))
+    forth, back = (model.infer(torch.stack(adjacent(f), dim=1)) for f in (frames, frames.flip(1)))
     assert not torch.allclose(forth, back, atol=1e-4)
 
 
 def test_the_decoder_reads_frame_and_every_code(model: Lapa) -> None:
-    state = clips().frames[:, 0]
+    state = clips().frames[:, :1]
     values = torch.randn(2, 4, 8, requires_grad=True)
     (gradient,) = torch.autograd.grad(model.decode(values, state).square().sum(), values)
     assert (gradient.abs().amax(-1) > 0).all()
@@ -122,7 +121,7 @@ def test_the_decoder_reads_frame_and_every_code(model: Lapa) -> None:
 
 
 def test_the_decoder_does_not_train_the_patch_embedding(model: Lapa) -> None:
-    model.decode(torch.randn(2, 4, 8), clips().frames[:, 0]).sum().backward()
+    model.decode(torch.randn(2, 4, 8), clips().frames[:, :1]).sum().backward()
     assert all(p.grad is None for p in model.embed.parameters())
 
 
@@ -144,7 +143,7 @@ def test_the_reference_reads_codes_and_time_out_of_order(model: Lapa) -> None:
     assert reference.arrange(values)[0, :, 0].tolist() == [0, 1, 2, 3]
     batch = clips()
     assert reference.spec().space_hash != model.spec().space_hash
-    pairs = adjacent_pairs(batch.frames)
+    pairs = torch.stack(adjacent(batch.frames), dim=1)
     assert not torch.allclose(reference.infer(pairs), model.infer(pairs), atol=1e-5)
 
 

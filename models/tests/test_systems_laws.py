@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from lam_models.command import UserError
 from lam_models.systems import SYSTEMS, find
-from lam_models.systems.roles import ClipBatch, Labeler, Trainable
+from lam_models.systems.roles import ClipBatch, Decoder, Labeler, Seer, Trainable
 
-PAIRS = 8
+CLIPS = 8
 MOST_PARAMETERS = 1_000_000
 
 
@@ -24,14 +24,15 @@ def tiny(name: str) -> Any:
 
 
 def batch_for(system: Any) -> ClipBatch:
-    """Random pairs of frames of the kind that the system's Config asks for."""
+    """Random clips of the kind that the system's Config asks for."""
     draw = torch.Generator().manual_seed(1)
     config = system.config
-    image = getattr(config, "image_size", None)
-    size = (3, image, image) if image else (config.observation_dim,)
-    actions = torch.rand(PAIRS, 1, getattr(config, "action_dim", 6), generator=draw)
-    words = tuple(("reach", "stack the cans")[i % 2] for i in range(PAIRS))
-    return ClipBatch(torch.rand(PAIRS, 2, *size, generator=draw), actions, None, words)
+    vector = getattr(config, "observation_dim", None)
+    size = (vector,) if vector else (3, config.image_size, config.image_size)
+    steps = config.frames - 1
+    actions = torch.rand(CLIPS, steps, getattr(config, "action_dim", 6), generator=draw)
+    words = tuple(("reach", "stack the cans")[i % 2] for i in range(CLIPS))
+    return ClipBatch(torch.rand(CLIPS, steps + 1, *size, generator=draw), actions, None, words)
 
 
 def backward(system: Any, batch: ClipBatch) -> float:
@@ -59,12 +60,24 @@ def test_the_loss_is_finite_and_reaches_every_trainable_parameter(system: Any) -
 
 
 def test_encode_matches_the_spec(system: Any) -> None:
-    spec, encoded = system.spec(), system.eval().encode(batch_for(system))
-    assert encoded.values.shape == (PAIRS, 1, *spec.shape)
-    assert (encoded.codes is None) == (spec.codebook_size == 0)
+    spec, batch = system.spec(), batch_for(system)
+    encoded, steps = system.eval().encode(batch), batch.frames.shape[1] - 1
+    assert encoded.values.shape == (CLIPS, steps, *spec.shape)
+    assert (encoded.codes is None) == (encoded.unquantised is None) == (spec.codebook_size == 0)
     if encoded.codes is not None:
-        assert encoded.codes.shape == (PAIRS, 1, spec.shape[0])
+        assert encoded.codes.shape == (CLIPS, steps, spec.shape[0])
         assert int(encoded.codes.min()) >= 0 and int(encoded.codes.max()) < spec.codebook_size
+
+
+def test_decode_gives_the_next_frame_as_the_system_sees_it(system: Any) -> None:
+    if not isinstance(system, Decoder):
+        return
+    batch, history = batch_for(system), system.config.history
+    values = system.eval().encode(batch).values[:, history]
+    seen = system.see if isinstance(system, Seer) else lambda frames: frames
+    decoded = system.decode(values, batch.frames[:, : history + 1])
+    assert decoded.shape == seen(batch.frames[:, history + 1]).shape
+    assert torch.isfinite(decoded).all()
 
 
 def test_saved_and_loaded_it_encodes_the_same(system: Any, tmp_path: Path) -> None:

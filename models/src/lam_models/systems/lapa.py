@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -32,7 +33,7 @@ from lam_models.nn.fingerprint import weights_hash
 from lam_models.nn.nsvq import NSVQ
 from lam_models.nn.patches import PatchDecoder, PatchEmbed
 from lam_models.nn.quantise import nearest_code
-from lam_models.systems.roles import ClipBatch, Encoded
+from lam_models.systems.roles import ClipBatch, Encoded, adjacent
 from lam_models.types import LatentSpec
 
 
@@ -59,6 +60,9 @@ class Config:
     gradient_clip: float = 0.5
     batch_size: int = 128
     steps: int = 100_000
+
+    frames: ClassVar[int] = 2
+    history: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch or self.tokens < 1:
@@ -100,6 +104,7 @@ class Config:
             heads=4,
             head_dim=32,
             code_dim=16,
+            gap_s=0.25,
             learning_rate=3e-4,
             batch_size=32,
             steps=5_000,
@@ -139,9 +144,9 @@ class Lapa(nn.Module):
 
     def loss(self, batch: ClipBatch) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """Squared error of the later frame's pixels."""
-        pairs = adjacent_pairs(batch.frames)
+        pairs = torch.stack(adjacent(batch.frames), dim=1)
         quantised = self.vq(self.infer(pairs))
-        predicted = self.decode(quantised.values, pairs[:, 0])
+        predicted = self.decode(quantised.values, pairs[:, :1])
         error = functional.mse_loss(predicted, pairs[:, 1])
         # What the first frame, left as it is, would score: a useful model is below.
         copy = functional.mse_loss(pairs[:, 0], pairs[:, 1])
@@ -160,18 +165,18 @@ class Lapa(nn.Module):
     @torch.no_grad()
     def encode(self, clips: ClipBatch) -> Encoded:
         """The codes of each adjacent pair of frames, row by row of their grid."""
-        latents = self.infer(adjacent_pairs(clips.frames))
+        latents = self.infer(torch.stack(adjacent(clips.frames), dim=1))
         codes = nearest_code(latents.flatten(0, 1), self.vq.codebook)
         codes = codes.view(len(clips.frames), -1, latents.shape[1])
-        return Encoded(self.vq.decode(codes), codes)
+        return Encoded(self.vq.decode(codes), codes, latents.unflatten(0, codes.shape[:2]))
 
     def decode(
         self,
         values: Float[Tensor, "batch tokens dim"],
-        state: Float[Tensor, "batch 3 height width"],
+        state: Float[Tensor, "batch time 3 height width"],
     ) -> Float[Tensor, "batch 3 height width"]:
-        """The frame that follows `state`."""
-        patches = self.embed(state[:, None]).detach()
+        """The frame that follows the last of `state`."""
+        patches = self.embed(state[:, -1:]).detach()
         context = self.from_codes(self.arrange(values))
         bias = self.position_bias(*patches.shape[2:4])
         return self.to_pixels(self.decoder(patches, context, bias=bias))[:, 0]
@@ -242,13 +247,6 @@ class ScrambledPEG(PEG):
         places_first = x.movedim(1, 3)
         convolved = super().forward(places_first.reshape(x.shape))
         return convolved.reshape(places_first.shape).movedim(3, 1)
-
-
-def adjacent_pairs(
-    frames: Float[Tensor, "batch time 3 height width"],
-) -> Float[Tensor, "pairs 2 3 height width"]:
-    """Every frame with the next one, clip by clip."""
-    return torch.stack([frames[:, :-1], frames[:, 1:]], dim=2).flatten(0, 1)
 
 
 # Parameters of the authors' class that no output depends on: what self-attention holds for a

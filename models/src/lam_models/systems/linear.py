@@ -22,15 +22,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from math import isqrt
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lam_models.command import UserError
 from lam_models.nn.fingerprint import weights_hash
-from lam_models.systems.roles import ClipBatch, Encoded
+from lam_models.systems.roles import ClipBatch, Encoded, adjacent
 from lam_models.types import LatentSpec
 
 # What a linear probe is given, and so the ceiling of the learning objective (d = d_z / d_o):
@@ -61,9 +63,25 @@ class Config:
     steps: int = 40_000
     gap_s: float = 1.0
 
+    frames: ClassVar[int] = 2
+    history: ClassVar[int] = 0
+
+    @property
+    def image_size(self) -> int:
+        """Pixels of a side where the vectors are square RGB images."""
+        side = isqrt(self.observation_dim // 3)
+        if 3 * side**2 != self.observation_dim:
+            raise UserError(f"{self.observation_dim} numbers are not a square RGB image")
+        return side
+
     @classmethod
     def tiny(cls) -> Config:
         return cls(observation_dim=16, latent_dim=2, action_dim=2, batch_size=64, steps=2_000)
+
+    @classmethod
+    def small(cls) -> Config:
+        """For images of 16 x 16 pixels."""
+        return cls(observation_dim=3 * 16**2, latent_dim=16, gap_s=0.25, steps=5_000)
 
 
 class LinearLam(nn.Module):
@@ -109,10 +127,11 @@ class LinearLam(nn.Module):
         return Encoded(z.reshape(len(clips.frames), -1, 1, z.shape[-1]))
 
     def decode(
-        self, values: Float[Tensor, "batch 1 dim"], state: Float[Tensor, "batch ..."]
-    ) -> Float[Tensor, "batch ..."]:
-        """The frame that follows `state` by the latent's change."""
-        return self.predict(state.flatten(1), values[:, 0]).reshape(state.shape)
+        self, values: Float[Tensor, "batch 1 dim"], state: Float[Tensor, "batch time *frame"]
+    ) -> Float[Tensor, "batch *frame"]:
+        """The frame that follows the last of `state` by the latent's change."""
+        present = state[:, -1]
+        return self.predict(present.flatten(1), values[:, 0]).reshape(present.shape)
 
     def spec(self) -> LatentSpec:
         encoder = {k: v for k, v in self.state_dict().items() if k[0] in "CD"}
@@ -145,8 +164,7 @@ def transitions(
     batch: ClipBatch,
 ) -> tuple[Float[Tensor, "n observation"], Float[Tensor, "n observation"]]:
     """Every adjacent pair of frames, clip by clip, as flat vectors."""
-    frames = batch.frames.flatten(2)
-    return frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)
+    return adjacent(batch.frames.flatten(2))
 
 
 def probe_inputs(

@@ -9,10 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from lam_models.types import ActionChunk, LatentSpec, Observation
+
+
+class VideoConfig(Protocol):
+    """What the Config of every video system says of the clips it wants.
+
+    image_size: pixels of a side of its square images.
+    gap_s: time between the frames of a clip.
+    frames: frames of a training clip.
+    history: frames before the present one that `encode` and `decode` make use of.
+    """
+
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def gap_s(self) -> float: ...
+    @property
+    def frames(self) -> int: ...
+    @property
+    def history(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -33,10 +52,21 @@ class ClipBatch:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Latents of the steps between the frames; `codes` where the space is discrete."""
+    """Latents of the steps between the frames.
+
+    codes, unquantised: where the space is discrete, the codes and what they were chosen for.
+    """
 
     values: Float[Tensor, "batch steps tokens dim"]
     codes: Int64[Tensor, "batch steps tokens"] | None = None
+    unquantised: Float[Tensor, "batch steps tokens dim"] | None = None
+
+
+def adjacent(
+    x: Shaped[Tensor, "batch time ..."],
+) -> tuple[Shaped[Tensor, "pairs ..."], Shaped[Tensor, "pairs ..."]]:
+    """Every frame but the last and the one after it, clip by clip."""
+    return x[:, :-1].flatten(0, 1), x[:, 1:].flatten(0, 1)
 
 
 @runtime_checkable
@@ -59,8 +89,9 @@ class Labeler(Protocol):
 class Decoder(Protocol):
     """A latent of the space `spec()` and a state, to what follows.
 
-    The state and the output are the next and the present frame for a video system, robot state
-    and joints for a hand system; their sizes are the system's.
+    Of a video system the state is the frames up to and with the present one, `[batch time *frame]`
+    (most read the last one only), and the output is the next frame, as pixels or as a `Seer` sees
+    it; of a hand system they are robot state and joints.
     """
 
     def spec(self) -> LatentSpec: ...
@@ -68,6 +99,13 @@ class Decoder(Protocol):
     def decode(
         self, values: Float[Tensor, "batch tokens dim"], state: Float[Tensor, "batch ..."]
     ) -> Float[Tensor, "batch ..."]: ...
+
+
+@runtime_checkable
+class Seer(Protocol):
+    """A video system that predicts features of a frame instead of its pixels."""
+
+    def see(self, frames: Float[Tensor, "batch *frame"]) -> Float[Tensor, "batch ..."]: ...
 
 
 @runtime_checkable

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float
@@ -38,7 +38,7 @@ from lam_models.nn.text import ByteEncoder, FrozenT5, Text
 from lam_models.nn.transformer import Block, SpaceTimeBlock, Stem
 from lam_models.nn.vision import FrozenDinov2
 from lam_models.nn.vq import VQ
-from lam_models.systems.roles import ClipBatch, Encoded
+from lam_models.systems.roles import ClipBatch, Encoded, adjacent
 from lam_models.types import LatentSpec
 
 
@@ -70,6 +70,9 @@ class Config:
     batch_size: int = 512
     steps: int = 100_000
 
+    frames: ClassVar[int] = 2
+    history: ClassVar[int] = 0
+
     @classmethod
     def tiny(cls) -> Config:
         return cls(
@@ -99,6 +102,7 @@ class Config:
             decoder_depth=2,
             heads=4,
             code_dim=16,
+            gap_s=0.25,
             learning_rate=3e-4,
             batch_size=32,
             steps=5_000,
@@ -131,8 +135,7 @@ class UniVlaStage1(nn.Module):
         """Squared error of the later frame's features, and the codebook's loss."""
         features, text = pair_features(self.vision, batch), self.read(batch)
         quantised = self.vq(self.infer(features, text))
-        given = torch.cat([self.action_up(quantised.values), self.patch_up(features[:, 0])], dim=1)
-        predicted = self.decoder(given, text)[:, self.config.tokens :]
+        predicted = self.foresee(quantised.values, features[:, 0], text)
         error = functional.mse_loss(predicted, features[:, 1])
         logged = {"reconstruction": error.detach(), "codebook": quantised.loss.detach()}
         return error + quantised.loss, logged | dict(quantised.stats)
@@ -151,6 +154,30 @@ class UniVlaStage1(nn.Module):
         tokens = self.action_latent.expand(*features.shape[:2], -1, -1)
         encoded = self.encoder(torch.cat([tokens, features], dim=2), text)
         return self.to_codebook(encoded[:, 1, : self.config.tokens])
+
+    def foresee(
+        self,
+        values: Float[Tensor, "batch tokens dim"],
+        features: Float[Tensor, "batch patches features"],
+        text: Text,
+    ) -> Float[Tensor, "batch patches features"]:
+        """The later frame's features."""
+        given = torch.cat([self.action_up(values), self.patch_up(features)], dim=1)
+        return self.decoder(given, text)[:, self.config.tokens :]
+
+    def see(
+        self, frames: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patches features"]:
+        return self.vision(frames)
+
+    def decode(
+        self,
+        values: Float[Tensor, "batch tokens dim"],
+        state: Float[Tensor, "batch time 3 height width"],
+    ) -> Float[Tensor, "batch patches features"]:
+        """The features of the frame that follows, where nothing was instructed."""
+        text = self.read(ClipBatch(state[:, :1].repeat(1, 2, 1, 1, 1)))
+        return self.foresee(values, self.see(state[:, -1]), text)
 
     @torch.no_grad()
     def encode(self, clips: ClipBatch) -> Encoded:
@@ -261,13 +288,13 @@ def pair_features(vision: Vision, batch: ClipBatch) -> Float[Tensor, "pairs 2 pa
     """Of every frame and the next, clip by clip."""
     frames = batch.frames
     features = vision(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-    return torch.stack([features[:, :-1], features[:, 1:]], dim=2).flatten(0, 1)
+    return torch.stack(adjacent(features), dim=1)
 
 
 def nearest(vq: VQ, latents: Float[Tensor, "pairs tokens dim"], clips: int) -> Encoded:
     """The codes alone, whatever mode the module is in."""
     codes = nearest_code(latents.flatten(0, 1), vq.codebook).view(clips, -1, latents.shape[1])
-    return Encoded(vq.decode(codes), codes)
+    return Encoded(vq.decode(codes), codes, latents.unflatten(0, codes.shape[:2]))
 
 
 def from_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lam_models.nn.quantise import nearest_code
 from lam_models.nn.vq import VQ
 from lam_models.systems.roles import ClipBatch, Encoded
 from lam_models.systems.univla import (
@@ -63,9 +64,7 @@ class UniVla(nn.Module):
         features = pair_features(self.vision, batch)
         task, other = self.infer(features)
         task, other = self.vq_action(task), self.vq(other)
-        codes = [self.action_up(task.values), self.action_up_uncontrol(other.values)]
-        given = torch.cat([*codes, self.patch_up(features[:, 0])], dim=1)
-        predicted = self.decoder(given)[:, 2 * self.config.tokens :]
+        predicted = self.foresee(task.values, other.values, features[:, 0])
         error = functional.mse_loss(predicted, features[:, 1])
         logged = {"reconstruction": error.detach(), "codebook": task.loss.detach()}
         logged |= dict(task.stats)
@@ -81,6 +80,36 @@ class UniVla(nn.Module):
         encoded = self.encoder(torch.cat([tokens, features], dim=2))[:, 1]
         task, other = encoded[:, : tokens.shape[2]].chunk(2, dim=1)
         return self.to_codebook(task), self.to_codebook_uncontrol(other)
+
+    def foresee(
+        self,
+        task: Float[Tensor, "batch tokens dim"],
+        other: Float[Tensor, "batch tokens dim"],
+        features: Float[Tensor, "batch patches features"],
+    ) -> Float[Tensor, "batch patches features"]:
+        """The later frame's features."""
+        codes = [self.action_up(task), self.action_up_uncontrol(other)]
+        given = torch.cat([*codes, self.patch_up(features)], dim=1)
+        return self.decoder(given)[:, 2 * self.config.tokens :]
+
+    def see(
+        self, frames: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patches features"]:
+        return self.vision(frames)
+
+    def decode(
+        self,
+        values: Float[Tensor, "batch tokens dim"],
+        state: Float[Tensor, "batch time 3 height width"],
+    ) -> Float[Tensor, "batch patches features"]:
+        """The features of the frame that follows by the task's part of the motion alone.
+
+        The rest of the motion is the codes of a still pair of frames.
+        """
+        features = self.see(state[:, -1])
+        _, still = self.infer(torch.stack([features, features], dim=1))
+        other = self.vq.decode(nearest_code(still.flatten(0, 1), self.vq.codebook))
+        return self.foresee(values, other.unflatten(0, still.shape[:2]), features)
 
     @torch.no_grad()
     def encode(self, clips: ClipBatch) -> Encoded:
