@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lam_models.nn.fsq import FSQ
 from lam_models.nn.gaussian import Gaussian
-from lam_models.nn.nsvq import NSVQ, lapa_schedule, lapa_then_every_500
+from lam_models.nn.nsvq import NSVQ, lapa_schedule
 from lam_models.nn.quantise import Identity, Quantized, straight_through
 from lam_models.nn.vq import VQ, EmaVQ
 
@@ -223,9 +223,9 @@ def test_fsq_indices_and_grid_points_match_one_to_one(levels: list[int]) -> None
 
 def test_lapa_schedule_is_the_stated_one() -> None:
     stated = {*range(10, 100, 10), *range(100, 1000, 100), *range(1000, 5000, 500)}
-    due = {step for step in range(6000) if lapa_schedule(torch.tensor(step))}
+    due = {step for step in range(6000) if lapa_schedule()(torch.tensor(step))}
     assert due == stated
-    longer = {step for step in range(6000) if lapa_then_every_500(torch.tensor(step))}
+    longer = {step for step in range(6000) if lapa_schedule(6000)(torch.tensor(step))}
     assert longer == stated | set(range(5000, 6000, 500))
 
 

@@ -32,24 +32,22 @@ from lam_models.nn.ranks import from_first_rank, sum_over_ranks
 Schedule = Callable[[Int64[Tensor, ""]], Bool[Tensor, ""]]
 
 
-def lapa_schedule(step: Int64[Tensor, ""]) -> Bool[Tensor, ""]:
-    """Every 10 steps before 100, every 100 before 1000, every 500 before 5000, then never."""
-    early = (step < 100) & (step % 10 == 0)
-    middle = (step < 1000) & (step % 100 == 0)
-    late = (step < 5000) & (step % 500 == 0)
-    return (step > 0) & (early | middle | late)
+def lapa_schedule(until: int = 5000) -> Schedule:
+    """Every 10 steps before 100, every 100 before 1000, every 500 before `until`, then never."""
 
+    def due(step: Int64[Tensor, ""]) -> Bool[Tensor, ""]:
+        early = (step < 100) & (step % 10 == 0)
+        middle = (step < 1000) & (step % 100 == 0)
+        return (step > 0) & (step < until) & (early | middle | (step % 500 == 0))
 
-def lapa_then_every_500(step: Int64[Tensor, ""]) -> Bool[Tensor, ""]:
-    """LAPA's schedule without its end: codes that die after step 5000 come back too."""
-    return lapa_schedule(step) | ((step >= 5000) & (step % 500 == 0))
+    return due
 
 
 class NSVQ(nn.Module):
     """Codes start as standard normal vectors; there is no loss term.
 
     replace_at: whether unused codes are replaced after the training forward number `step`,
-        counted from 0.
+        counted from 0; LAPA's schedule by default.
     """
 
     steps: Tensor
@@ -61,13 +59,13 @@ class NSVQ(nn.Module):
         dim: int,
         num_codes: int,
         *,
-        replace_at: Schedule = lapa_schedule,
+        replace_at: Schedule | None = None,
         unused_below: float = 0.1,
     ) -> None:
         super().__init__()
         self.in_dim = self.dim = dim
         self.num_codes = num_codes
-        self.replace_at, self.unused_below = replace_at, unused_below
+        self.replace_at, self.unused_below = replace_at or lapa_schedule(), unused_below
         self.codebook = nn.Parameter(torch.randn(num_codes, dim))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("forwards", torch.zeros((), dtype=torch.int64))

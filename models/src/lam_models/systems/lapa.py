@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from lam_models.nn.cvivit import PEG, GridBlock, GridTransformer, PositionBias
 from lam_models.nn.fingerprint import weights_hash
-from lam_models.nn.nsvq import NSVQ
+from lam_models.nn.nsvq import NSVQ, lapa_schedule
 from lam_models.nn.patches import PatchDecoder, PatchEmbed
 from lam_models.nn.quantise import nearest_code
 from lam_models.systems.roles import ClipBatch, Encoded, adjacent
@@ -42,6 +42,7 @@ class Config:
     """The paper's numbers and those of its code.
 
     image_size, patch: pixels of a side; a side of n patches gives (⌈n / 2⌉ - 2)² codes.
+    replaced_until: the training step after which unused codes are no longer replaced.
     gap_s: time between the frames of a pair, the paper's on robot data.
     """
 
@@ -54,6 +55,7 @@ class Config:
     head_dim: int = 64
     code_dim: int = 32
     codebook_size: int = 8
+    replaced_until: int = 5_000
     gap_s: float = 0.6
     learning_rate: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
@@ -98,16 +100,17 @@ class Config:
         return cls(
             image_size=64,
             patch=8,
-            width=128,
+            width=64,
             spatial_depth=2,
             temporal_depth=2,
-            heads=4,
+            heads=2,
             head_dim=32,
             code_dim=16,
+            replaced_until=1_000,
             gap_s=0.25,
-            learning_rate=3e-4,
+            learning_rate=5e-4,
             batch_size=32,
-            steps=5_000,
+            steps=4_000,
         )
 
 
@@ -130,7 +133,7 @@ class Lapa(nn.Module):
             c.width, c.temporal_depth, c.heads, axis="time", head_dim=c.head_dim
         )
         self.pool = Pool(c.width, c.code_dim)
-        self.vq = NSVQ(c.code_dim, c.codebook_size)
+        self.vq = NSVQ(c.code_dim, c.codebook_size, replace_at=lapa_schedule(c.replaced_until))
         self.from_codes = nn.Linear(c.code_dim, c.width)
         self.decoder = GridTransformer(
             c.width,
