@@ -121,7 +121,7 @@ def write(path: Path | str, checkpoint: Checkpoint, overwrite: bool = False) -> 
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    contiguous = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
+    contiguous = {name: np.asarray(v, order="C") for name, v in checkpoint.tensors.items()}
     save_file(contiguous, partial / "model.safetensors")
     weights_hash = _file_hash(partial / "model.safetensors")
     origin = dataclasses.replace(checkpoint.origin, weights_hash=weights_hash)
