@@ -36,7 +36,7 @@ ALLOWED = {
     "recipes": ROOT_MODULES | {"checkpoint", "systems", "policy", "stages"},
     "sense": ROOT_MODULES,
     "data": ROOT_MODULES | {"sense"},
-    "nn": {"types"},
+    "nn": {"types", "command"},
     "hands": ROOT_MODULES,
     "systems": ROOT_MODULES | {"nn", "hands", "checkpoint"},
     "policy": ROOT_MODULES | {"nn", "systems", "checkpoint"},

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from lam_models.nn.text import ByteEncoder, FrozenT5
+from lam_models.nn.vision import PatchPixels
 from lam_models.systems.roles import ClipBatch, Labeler, Trainable
-from lam_models.systems.univla import Config, PatchPixels, UniVlaStage1, from_released
+from lam_models.systems.univla import Config, UniVlaStage1, from_released
 from lam_models.systems.univla_stage2 import UniVla
 
 # Neither are parameters of the authors' own nor among those of stage 2.
@@ -181,7 +182,7 @@ def test_a_t5_reads_for_stage_1_and_never_trains() -> None:
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return {"input_ids": ids, "attention_mask": (ids > 0).long()}
 
-    text = FrozenT5(transformers.T5EncoderModel(config), tokenizer)  # pyright: ignore
+    text = FrozenT5(transformers.T5EncoderModel(config), tokenizer=tokenizer)
     model = UniVlaStage1(Config.tiny(), text=text).train()
     assert not text.model.training
     model.loss(clips("lift the cup", "open it"))[0].backward()

@@ -2,25 +2,31 @@
 
 Papers: Raffel et al. 2020, T5 (arXiv 1910.10683), which UniVLA reads instructions with; Xue et al.
 2022, ByT5 (2105.13626), for bytes as the vocabulary. transformers is imported on construction of
-the T5 only.
+the T5 only. Construction builds shapes and never downloads: the T5's weights are random until
+`load_released` fetches them or a model folder's are loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from lam_models.command import UserError, unknown
 from lam_models.nn.positions import SinusoidalPositions
 from lam_models.nn.transformer import Block
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
+BYTES = "bytes"
+# What transformers' tokenizers are used as: ids and the mask of what is not padding.
+Tokenizer: TypeAlias = Callable[..., Mapping[str, Tensor]]
 _START, _PAD = 256, 257
 
 
@@ -62,21 +68,92 @@ class ByteEncoder(nn.Module):
         return Text(self.norm(x), allowed)
 
 
-class FrozenT5(nn.Module):
-    """The last hidden states of a T5 encoder that never trains."""
+@dataclass(frozen=True)
+class T5Shape:
+    """The encoder of a T5 of the first release."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    width: int = 768
+    depth: int = 12
+    heads: int = 12
+    hidden: int = 3072
+
+    def build(self, vocabulary: int = 32_128) -> PreTrainedModel:
+        """With random weights."""
+        from transformers import T5Config, T5EncoderModel
+
+        config = T5Config(
+            vocab_size=vocabulary,
+            d_model=self.width,
+            d_kv=64,
+            d_ff=self.hidden,
+            num_layers=self.depth,
+            num_heads=self.heads,
+        )
+        return T5EncoderModel(config)
+
+
+SHAPES = {
+    "google-t5/t5-small": T5Shape(512, 6, 8, 2048),
+    "google-t5/t5-base": T5Shape(),
+    "google-t5/t5-large": T5Shape(1024, 24, 16, 4096),
+}
+
+
+class FrozenT5(nn.Module):
+    """The last hidden states of a T5 encoder that never trains.
+
+    source: where `load_released` finds weights and tokenizer, a name of the hub or a folder; None
+        for nothing.
+    tokenizer: instructions to ids; without one that of `source`, loaded when first needed.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, source: str | None = None, tokenizer: Tokenizer | None = None
+    ) -> None:
         super().__init__()
-        self.model = model.requires_grad_(False).eval()
-        self.tokenizer = tokenizer
+        # The stack alone: its owner holds the same embedding a second time.
+        self.model = model.get_encoder().requires_grad_(False).eval()
+        self.source = source
         self.width: int = model.config.d_model
+        self._tokenizer = tokenizer
 
     @classmethod
-    def from_hub(cls, name: str = "google-t5/t5-base") -> FrozenT5:
-        """Released weights, from the hub, its cache or a local folder."""
-        from transformers import AutoTokenizer, T5EncoderModel
+    def named(cls, name: str) -> FrozenT5:
+        """The encoder of a name in `SHAPES` or of a local folder. UserError for any other."""
+        if name in SHAPES:
+            return cls(SHAPES[name].build(), name)
+        if Path(name).is_dir():
+            from transformers import T5Config, T5EncoderModel
 
-        return cls(T5EncoderModel.from_pretrained(name), AutoTokenizer.from_pretrained(name))
+            return cls(T5EncoderModel(T5Config.from_pretrained(name)), name)
+        raise unknown("text encoder or folder of one", name, [BYTES, *SHAPES])
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Loaded when first asked for. UserError where it cannot be had."""
+        if self._tokenizer is None:
+            from transformers import AutoTokenizer
+
+            if self.source is None:
+                raise ValueError("a T5 without a source needs a tokenizer")
+            try:
+                self._tokenizer = AutoTokenizer.from_pretrained(self.source)
+            except (OSError, ValueError) as error:
+                raise _missing("tokenizer", self.source) from error
+        return self._tokenizer
+
+    def load_released(self) -> None:
+        """Weights and tokenizer of `source`, from its folder, the hub's cache or the hub."""
+        if self.source is None:
+            return
+        from transformers import T5EncoderModel
+
+        try:
+            released = T5EncoderModel.from_pretrained(self.source)
+        except OSError as error:
+            raise _missing("weights", self.source) from error
+        self.model.load_state_dict(released.get_encoder().state_dict())
+        _ = self.tokenizer
 
     def train(self, mode: bool = True) -> FrozenT5:
         """Stays in evaluation whatever `mode` says."""
@@ -89,3 +166,18 @@ class FrozenT5(nn.Module):
         ids, mask = read["input_ids"].to(device), read["attention_mask"].to(device)
         hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return Text(hidden, mask.bool())
+
+
+Language: TypeAlias = FrozenT5 | ByteEncoder
+
+
+def make_text(name: str, width: int, heads: int) -> Language:
+    """The frozen T5 `name`; for "bytes" a trainable encoder of this width and number of heads."""
+    return ByteEncoder(width, heads=heads) if name == BYTES else FrozenT5.named(name)
+
+
+def _missing(what: str, source: str) -> UserError:
+    return UserError(
+        f"the {what} of '{source}' cannot be loaded: neither a folder nor in the hub's cache, and "
+        "the hub does not answer"
+    )

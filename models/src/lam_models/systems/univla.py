@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -31,12 +31,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lam_models.nn.fingerprint import weights_hash
-from lam_models.nn.patches import patchify
 from lam_models.nn.positions import SinusoidalPositions
 from lam_models.nn.quantise import nearest_code
-from lam_models.nn.text import ByteEncoder, FrozenT5, Text
+from lam_models.nn.text import Language, Text, make_text
 from lam_models.nn.transformer import Block, SpaceTimeBlock, Stem
-from lam_models.nn.vision import FrozenDinov2
+from lam_models.nn.vision import Vision, make_vision
 from lam_models.nn.vq import VQ
 from lam_models.systems.roles import ClipBatch, Encoded, adjacent
 from lam_models.types import LatentSpec
@@ -46,8 +45,8 @@ from lam_models.types import LatentSpec
 class Config:
     """The paper's numbers and those of its code, for both stages (steps: stage 1's).
 
-    vision: a DINOv2's name, or "patches" of `patch` x `patch` pixels.
-    text: a T5's name, or "bytes"; read by stage 1 only.
+    vision: a network's name or folder, or "patches" of `patch` x `patch` pixels (nn/vision.py).
+    text: a T5's name or folder, or "bytes" (nn/text.py); read by stage 1 only.
     gap_s: time between the frames of a pair.
     """
 
@@ -119,8 +118,8 @@ class UniVlaStage1(nn.Module):
     ) -> None:
         super().__init__()
         self.config = c = config
-        self.vision = make_vision(c) if vision is None else vision
-        self.text_encoder = make_text(c) if text is None else text
+        self.vision = make_vision(c.vision, c.patch) if vision is None else vision
+        self.text_encoder = make_text(c.text, c.width, c.heads) if text is None else text
         features = self.vision.width
         self.lang_proj = nn.Linear(self.text_encoder.width, c.width)
         self.action_latent = learned_tokens(c.tokens, features)
@@ -232,35 +231,6 @@ class Decoder(nn.Module):
         for block in self.transformer_blocks:
             x = block(x, allowed=allowed)
         return self.out(x[:, :tokens])
-
-
-class PatchPixels(nn.Module):
-    """The stand-in for DINOv2: each patch's pixels, from -1 to 1."""
-
-    def __init__(self, patch: int) -> None:
-        super().__init__()
-        self.patch, self.width = patch, 3 * patch**2
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch tokens {self.width}"]:
-        return patchify(2.0 * images - 1.0, self.patch).flatten(1, 2)
-
-
-Vision: TypeAlias = FrozenDinov2 | PatchPixels
-Language: TypeAlias = FrozenT5 | ByteEncoder
-
-
-def make_vision(config: Config) -> Vision:
-    if config.vision == "patches":
-        return PatchPixels(config.patch)
-    return FrozenDinov2.from_hub(config.vision)
-
-
-def make_text(config: Config) -> Language:
-    if config.text == "bytes":
-        return ByteEncoder(config.width, heads=config.heads)
-    return FrozenT5.from_hub(config.text)
 
 
 def make_spec(name: str, c: Config, encoder: Mapping[str, Tensor]) -> LatentSpec:

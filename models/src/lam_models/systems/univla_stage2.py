@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lam_models.nn.quantise import nearest_code
+from lam_models.nn.vision import Vision, make_vision
 from lam_models.nn.vq import VQ
 from lam_models.systems.roles import ClipBatch, Encoded
 from lam_models.systems.univla import (
@@ -15,10 +16,8 @@ from lam_models.systems.univla import (
     Decoder,
     Encoder,
     UniVlaStage1,
-    Vision,
     learned_tokens,
     make_spec,
-    make_vision,
     nearest,
     pair_features,
 )
@@ -33,7 +32,7 @@ class UniVla(nn.Module):
     def __init__(self, config: Config, *, vision: Vision | None = None) -> None:
         super().__init__()
         self.config = c = config
-        self.vision = make_vision(c) if vision is None else vision
+        self.vision = make_vision(c.vision, c.patch) if vision is None else vision
         features = self.vision.width
         self.action_latent = learned_tokens(c.tokens, features)
         self.action_latent_controllable = learned_tokens(c.tokens, features)
