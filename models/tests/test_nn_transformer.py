@@ -14,6 +14,7 @@ from lam_models.nn.attention import Attention
 from lam_models.nn.cvivit import PEG, CosineAttention, GridTransformer, PositionBias
 from lam_models.nn.pool import AttentionPool
 from lam_models.nn.positions import LearnedPositions, Rotary, SinusoidalPositions, sinusoids
+from lam_models.nn.swiglu import ScaledBlock
 from lam_models.nn.transformer import Block, CrossBlock, SpaceTimeBlock, Stem
 
 WIDTH, HEADS = 16, 2
@@ -201,6 +202,7 @@ def test_pooling_is_blind_to_order_and_to_masked_tokens() -> None:
 
 MODULES: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
     "stem": lambda: (Stem(6, WIDTH), (torch.randn(2, 4, 6),)),
+    "scaled": lambda: (ScaledBlock(WIDTH, HEADS), (torch.randn(2, 4, WIDTH),)),
     "block": lambda: (Block(WIDTH, HEADS), (torch.randn(2, 4, WIDTH),)),
     "cross": lambda: (
         CrossBlock(WIDTH, HEADS, context_width=6),

@@ -55,10 +55,10 @@ class TableSpaceTimeBlock(nn.Module):
         super().__init__()
         self.causal = causal
         self.norm1 = _plain_norm(width)
-        self.attn = Attention(width, heads, qk_norm=qk_norm)
-        self.attn_temp = Attention(width, heads, qk_norm=qk_norm)
+        self.attn = Attention(width, heads, qk_norm=qk_norm, in_bias=True)
+        self.attn_temp = Attention(width, heads, qk_norm=qk_norm, in_bias=True)
         self.norm2 = _plain_norm(width)
-        self.ffn = FeedForward(width)
+        self.ffn = FeedForward(width, approximate="tanh")
         self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
 
     def forward(

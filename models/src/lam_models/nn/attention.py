@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """Projections without bias in, with bias out (as UniVLA and MAP pooling have them).
+    """Projections without bias in, with bias out (as UniVLA has them).
 
     context_width: width of the context's tokens, `width` if None.
     position: applied to the queries and keys of each head, e.g. positions.Rotary.
     qk_norm: layer normalisation of each head's queries and keys.
+    in_bias: gives the projections of queries, keys and values a bias too (as IGOR has them).
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Attention(nn.Module):
         context_width: int | None = None,
         position: nn.Module | None = None,
         qk_norm: bool = False,
+        in_bias: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -34,9 +36,9 @@ class Attention(nn.Module):
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         context_width = width if context_width is None else context_width
         self.heads, self.dropout = heads, dropout
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context_width, width, bias=False)
-        self.to_v = nn.Linear(context_width, width, bias=False)
+        self.to_q = nn.Linear(width, width, bias=in_bias)
+        self.to_k = nn.Linear(context_width, width, bias=in_bias)
+        self.to_v = nn.Linear(context_width, width, bias=in_bias)
         self.to_out = nn.Linear(width, width)
         self.position = position if position is not None else nn.Identity()
         self.q_norm = nn.LayerNorm(width // heads) if qk_norm else nn.Identity()

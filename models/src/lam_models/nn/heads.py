@@ -82,3 +82,11 @@ def orthogonal_init(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def xavier_init(module: nn.Module) -> None:
+    """For `network.apply`: Glorot-uniform weights and zero biases, as the ViTs in JAX start."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -7,26 +7,35 @@ UniVLA's action decoder and IGOR's latent head: norms after the sums, RMS norm, 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lam_models.nn.attention import Attention
+from lam_models.nn.swiglu import SwiGLU
 
 
 class AttentionPool(nn.Module):
-    """Tokens of any width to `queries` vectors of `width`. Blind to the order of the tokens."""
+    """Tokens of any width to `queries` vectors of `width`. Blind to the order of the tokens.
+
+    in_bias: as `Attention` has it.
+    """
 
     def __init__(
-        self, in_width: int, width: int, *, queries: int = 1, heads: int = 8, expand: int = 4
+        self,
+        in_width: int,
+        width: int,
+        *,
+        queries: int = 1,
+        heads: int = 8,
+        expand: int = 4,
+        in_bias: bool = False,
     ) -> None:
         super().__init__()
         self.projection = nn.Linear(in_width, width)
         self.queries = nn.Parameter(0.02 * torch.randn(queries, width))
-        self.attn = Attention(width, heads)
+        self.attn = Attention(width, heads, in_bias=in_bias)
         self.attn_norm = nn.RMSNorm(width)
-        self.to_inner = nn.Linear(width, 2 * expand * width)
-        self.to_width = nn.Linear(expand * width, width)
+        self.mlp = SwiGLU(width, expand=expand)
         self.mlp_norm = nn.RMSNorm(width)
 
     def forward(
@@ -43,5 +52,4 @@ class AttentionPool(nn.Module):
             pooled = pooled + seed[:, None]
         read = self.attn(pooled, self.projection(tokens), allowed=allowed)
         pooled = self.attn_norm(pooled + read)
-        value, gate = self.to_inner(pooled).chunk(2, dim=-1)
-        return self.mlp_norm(pooled + self.to_width(value * F.silu(gate)))
+        return self.mlp_norm(pooled + self.mlp(pooled))

@@ -20,6 +20,23 @@ def sinusoids(length: int, width: int) -> Float[Tensor, "{length} {width}"]:
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
+def halved_sinusoids(
+    positions: Float[Tensor, " length"], width: int
+) -> Float[Tensor, "length {width}"]:
+    """All sines, then all cosines, as MAE (arXiv 2111.06377) and IGOR have them."""
+    if width % 2:
+        raise ValueError(f"width {width}: sinusoids come in pairs, need an even number")
+    angle = positions[:, None] * _frequencies(width)
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def grid_sinusoids(side: int, width: int) -> Float[Tensor, "places {width}"]:
+    """Of a square grid, row by row: the column in the first half of the width, then the row."""
+    index = torch.arange(float(side))
+    column, row = index.repeat(side), index.repeat_interleave(side)
+    return torch.cat([halved_sinusoids(at, width // 2) for at in (column, row)], dim=1)
+
+
 class LearnedPositions(nn.Module):
     """Adds one learned vector for each index of the second last axis, up to `length`."""
 

@@ -8,6 +8,8 @@ UniVLA's released weights.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -22,12 +24,22 @@ class Stem(nn.Sequential):
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers with GELU, `expand` times wider in between."""
+    """Two linear layers with GELU, `expand` times wider in between.
 
-    def __init__(self, width: int, *, expand: int = 4, dropout: float = 0.0) -> None:
+    approximate: of GELU, "tanh" as in Open-Sora and IGOR.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        expand: int = 4,
+        dropout: float = 0.0,
+        approximate: Literal["none", "tanh"] = "none",
+    ) -> None:
         super().__init__(
             nn.Linear(width, expand * width),
-            nn.GELU(),
+            nn.GELU(approximate),
             nn.Dropout(dropout),
             nn.Linear(expand * width, width),
         )

@@ -14,6 +14,7 @@ SYSTEMS: dict[str, str] = {
     "lapa_reference": "lam_models.systems.lapa:ReferenceLapa",
     "univla_stage1": "lam_models.systems.univla:UniVlaStage1",
     "univla": "lam_models.systems.univla_stage2:UniVla",
+    "igor": "lam_models.systems.igor:Igor",
 }
 
 
