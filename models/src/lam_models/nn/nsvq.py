@@ -10,10 +10,10 @@ evaluation the values are the codes.
 
 Departures from LAPA's code. (1) Its replacements are copies of used codes plus noise of 1e-12,
 which float32 rounds away: two equal codes never part, since the nearest-code search always takes
-the first. Here the noise has the size of the quantisation error. (2) The code to be copied is
-drawn by the summed error of its tokens, not evenly, so that the worst fitting codes are split.
-(3) A code is unused when it was chosen in less than `unused_below` of the *forwards* since the last
-replacement (the NSVQ paper's rule); LAPA divides by the batch size. (4) The counters are buffers,
+the first. Here an unused code moves to a token that the codebook fits badly, as in vq.py: codes
+that start far from what the encoder gives would otherwise need thousands of steps to reach it.
+(2) A code is unused when it was chosen in less than `unused_below` of the *forwards* since the last
+replacement (the NSVQ paper's rule); LAPA divides by the batch size. (3) The counters are buffers,
 so a run resumes.
 """
 
@@ -22,12 +22,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from lam_models.nn.quantise import Quantized, code_counts, code_stats, nearest_code
-from lam_models.nn.ranks import from_first_rank, sum_over_ranks
+from lam_models.nn.ranks import sum_over_ranks
+from lam_models.nn.vq import draw_misfits
 
 Schedule = Callable[[Int64[Tensor, ""]], Bool[Tensor, ""]]
 
@@ -95,20 +95,14 @@ class NSVQ(nn.Module):
 
     @torch.no_grad()
     def _replace_unused(self, x: Tensor, code: Tensor, indices: Tensor) -> Float[Tensor, ""]:
-        """Where the schedule says so, move unused codes next to used ones that fit badly."""
+        """Where the schedule says so, move unused codes to tokens that fit badly."""
         self.chosen += sum_over_ranks(code_counts(indices, self.num_codes)) > 0
         self.forwards += 1
         due = self.replace_at(self.steps)
         used = self.chosen >= self.unused_below * self.forwards
         unused = due & ~used
 
-        error = (x - code).square().sum(1)
-        misfit = F.one_hot(indices, self.num_codes).to(error.dtype).T @ error
-        # The smallest number keeps the draw defined where no code counts as used.
-        weight = misfit * used + torch.finfo(misfit.dtype).tiny
-        source = torch.multinomial(weight, self.num_codes, replacement=True)
-        spread = (error.mean() / self.dim).sqrt()
-        fresh = from_first_rank(self.codebook[source] + spread * torch.randn_like(self.codebook))
+        fresh = draw_misfits(x, (x - code).square().sum(1), self.num_codes)
         self.codebook.copy_(torch.where(unused[:, None], fresh, self.codebook))
 
         self.chosen *= ~due
