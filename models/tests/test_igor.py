@@ -104,7 +104,7 @@ def test_the_parameters_are_those_of_the_released_weights() -> None:
 def test_released_pixels_are_put_in_order() -> None:
     """Theirs run (row, column, channel), ours (channel, row, column)."""
     bias = torch.arange(12.0)
-    found = from_released({"decoder.pred_head.bias": bias})["decoder.to_pixels.bias"]
+    found = from_released({"decoder.pred_head.bias": bias})["decoder.pred_head.bias"]
     assert found.tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
 
 

@@ -24,7 +24,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isqrt
 
 import torch
 from jaxtyping import Float
@@ -81,11 +80,6 @@ class Config:
     def history(self) -> int:
         """The step that counts is the last of a clip, which has all the others' frames before."""
         return self.frames - 2
-
-    @property
-    def side(self) -> int:
-        """Patches of a side."""
-        return self.image_size // self.patch
 
     @classmethod
     def tiny(cls) -> Config:
@@ -184,14 +178,9 @@ class Igor(nn.Module):
     def spec(self) -> LatentSpec:
         parts = ("encoder.", "vq.codebook")
         encoder = {k: v for k, v in self.state_dict().items() if k.startswith(parts)}
-        return LatentSpec(
-            name="igor",
-            kind="motion",
-            shape=(self.config.tokens, self.config.code_dim),
-            codebook_size=self.config.codebook_size,
-            gap_s=self.config.gap_s,
-            weights_hash=weights_hash(encoder),
-        )
+        c, shape = self.config, (self.config.tokens, self.config.code_dim)
+        hashed = weights_hash(encoder)
+        return LatentSpec("igor", "motion", shape, c.codebook_size, c.gap_s, hashed)
 
 
 class Patches(nn.Module):
@@ -203,7 +192,7 @@ class Patches(nn.Module):
         super().__init__()
         self.patch = c.patch
         self.proj = nn.Linear(3 * c.patch**2, c.width)
-        self.register_buffer("space", grid_sinusoids(c.side, c.width))
+        self.register_buffer("space", grid_sinusoids(c.image_size // c.patch, c.width))
 
     def forward(
         self, frames: Float[Tensor, "*batch 3 height width"]
@@ -246,14 +235,14 @@ class Decoder(nn.Module):
 
     def __init__(self, c: Config) -> None:
         super().__init__()
-        self.patch, self.side = c.patch, c.side
+        self.patch, self.side = c.patch, c.image_size // c.patch
         self.embed = Patches(c)
         self.action_embed = nn.Linear(c.tokens * c.code_dim, c.width)
         self.layers = nn.ModuleList(
             ScaledBlock(c.width, c.decoder_heads) for _ in range(c.decoder_depth)
         )
         self.norm = nn.RMSNorm(c.width)
-        self.to_pixels = nn.Linear(c.width, 3 * c.patch**2)
+        self.pred_head = nn.Linear(c.width, 3 * c.patch**2)
 
     def forward(
         self,
@@ -263,19 +252,18 @@ class Decoder(nn.Module):
         x = torch.cat([self.action_embed(values.flatten(1))[:, None], self.embed(frames)], dim=1)
         for layer in self.layers:
             x = layer(x)
-        made = self.to_pixels(self.norm(x)[:, 1:]).unflatten(1, (self.side, self.side))
+        made = self.pred_head(self.norm(x)[:, 1:]).unflatten(1, (self.side, self.side))
         return unpatchify(made, self.patch)
 
 
 _RENAMED = (
     (r"^vq\.embedding\.weight$", "vq.codebook"),
-    (r"^(encoder|decoder)\.(pe|pe_spatial)$", r"\1.embed.space"),
-    (r"^encoder\.pe_temporal$", "encoder.time"),
+    (r"\.(pe|pe_spatial)$", ".embed.space"),
+    (r"\.pe_temporal$", ".time"),
     (r"\.map_block\.final_proj\.0\.", ".to_code."),
     (r"\.map_block\.latents$", ".pool.queries"),
     (r"\.map_block\.pre_projection\.", ".pool.projection."),
     (r"\.map_block\.", ".pool."),
-    (r"\.pred_head\.", ".to_pixels."),
     (r"\.layer_scale_(attn|mlp)\.gamma$", r".\1_scale"),
     (r"\.pre_norm_attn\.", ".norm1."),
     (r"\.pre_norm_mlp\.", ".norm2."),
@@ -305,14 +293,9 @@ def from_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 renamed[name.replace(joined[0], f".to_{part}.")] = of_part
         elif name.endswith(".embed.proj.weight"):
             renamed[name] = value.flatten(1)
-        elif name.startswith("decoder.to_pixels."):
-            renamed[name] = _channels_first(value)
+        elif name.startswith("decoder.pred_head."):
+            # A patch's entries are (row, column, channel) there, (channel, row, column) here.
+            renamed[name] = value.unflatten(0, (-1, 3)).movedim(1, 0).flatten(0, 1)
         else:
             renamed[name] = value[0] if name.endswith((".space", ".time")) else value
     return renamed
-
-
-def _channels_first(value: Tensor) -> Tensor:
-    """A patch's entries in order (channel, row, column) instead of (row, column, channel)."""
-    patch = isqrt(len(value) // 3)
-    return value.unflatten(0, (patch, patch, 3)).movedim(2, 0).flatten(0, 2)
