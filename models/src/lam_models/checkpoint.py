@@ -123,7 +123,7 @@ def write(path: Path | str, checkpoint: Checkpoint, overwrite: bool = False) -> 
     partial.mkdir(parents=True)
     contiguous = {name: np.asarray(v, order="C") for name, v in checkpoint.tensors.items()}
     save_file(contiguous, partial / "model.safetensors")
-    weights_hash = _file_hash(partial / "model.safetensors")
+    weights_hash = file_hash(partial / "model.safetensors")
     origin = dataclasses.replace(checkpoint.origin, weights_hash=weights_hash)
     whole = dataclasses.replace(checkpoint, origin=origin)
     stats = {
@@ -157,7 +157,7 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
         raise UserError(f"{folder}/config.json has keys {sorted(config)}, not config and system")
     origin = from_json(Origin, _read_json(folder / "origin.json"), str(folder / "origin.json"))
     weights = folder / "model.safetensors"
-    if _file_hash(weights) != origin.weights_hash:
+    if file_hash(weights) != origin.weights_hash:
         raise UserError(
             f"{weights} is not the file origin.json was written with (its hash differs)"
         )
@@ -191,7 +191,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
