@@ -1,0 +1,65 @@
+"""Clips as they lie in memory, to batches as systems read them, on a device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lam_models.systems.roles import ClipBatch
+
+if TYPE_CHECKING:
+    from lam_models.data.clips import Clips
+
+
+def to_batch(
+    clips: Clips,
+    action_stats: Mapping[str, np.ndarray] | None = None,
+    device: torch.device | str = "cpu",
+    labelled_episodes: Collection[int] | None = None,
+) -> ClipBatch:
+    """Frames from 0 to 1, actions in standard deviations from their mean.
+
+    action_stats: "mean" and "std" of each column; without them the batch has no actions.
+    labelled_episodes: those whose actions may be used; None allows all.
+    """
+    actions = labelled = None
+    if action_stats is not None and clips.actions is not None:
+        scaled = (clips.actions - action_stats["mean"]) / action_stats["std"]
+        actions = torch.from_numpy(scaled.astype(np.float32))
+        if labelled_episodes is not None:
+            labelled = torch.from_numpy(np.isin(clips.episodes, list(labelled_episodes)))
+    frames = torch.from_numpy(clips.frames)
+    # As bytes to the device: a quarter of what floats would take.
+    moved = to_device(ClipBatch(frames, actions, labelled, clips.instructions), device)
+    images = moved.frames.movedim(-1, 2).contiguous()
+    return dataclasses.replace(moved, frames=images.float().div_(255.0))
+
+
+def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
+    """The batch with all tensors there; itself where they are there already."""
+    kind = torch.device(device).type
+    if all(tensor.device.type == kind for tensor in batch_tensors(batch).values()):
+        return batch
+    moved = {}
+    for name, tensor in batch_tensors(batch).items():
+        # Only pinned memory is copied while the GPU computes.
+        pinned = tensor.pin_memory() if kind == "cuda" else tensor
+        moved[name] = pinned.to(device, non_blocking=True)
+    return dataclasses.replace(batch, **moved)
+
+
+def batch_tensors(batch: ClipBatch) -> dict[str, Tensor]:
+    """The tensors that the batch has, by name."""
+    return {k: v for k, v in vars(batch).items() if isinstance(v, Tensor)}
+
+
+def action_statistics(actions: np.ndarray, least_std: float = 1e-6) -> dict[str, np.ndarray]:
+    """Mean and standard deviation of each column of [... action]; one that never changes has 1."""
+    flat = actions.reshape(-1, actions.shape[-1]).astype(np.float64)
+    std = flat.std(0)
+    return {"mean": flat.mean(0), "std": np.where(std < least_std, 1.0, std)}
