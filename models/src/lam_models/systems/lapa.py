@@ -108,9 +108,9 @@ class Config:
             code_dim=16,
             replaced_until=1_000,
             gap_s=0.25,
-            learning_rate=5e-4,
-            batch_size=32,
-            steps=4_000,
+            learning_rate=1e-3,
+            batch_size=16,
+            steps=3_000,
         )
 
 
