@@ -128,9 +128,7 @@ def translate(
     return made, origins
 
 
-def check(
-    model: nn.Module, made: Tensors, origins: Mapping[str, str], sentence: str
-) -> list[str]:
+def check(model: nn.Module, made: Tensors, origins: Mapping[str, str], sentence: str) -> list[str]:
     """UserError unless the tensors are the model's own; else those that begin anew, by name."""
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     absent = [name for name in own if name not in made]

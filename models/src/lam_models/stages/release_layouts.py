@@ -114,20 +114,19 @@ def _lapa_loses(name: str, tensors: Tensors) -> str:
 def _univla_config(tensors: Tensors, source: Path) -> univla.Config:
     width = tensors["encoder.ffn.1.weight"].shape[0]
     codebook_size, code_dim = tensors["vq.codebook.weight"].shape
-    text = T5 + "encoder.embed_tokens.weight"
-    stage1 = {"text": t5_name(tensors)} if text in tensors else {}
+    reads_text = any(name.startswith(T5) for name in tensors)
     return univla.Config(
         vision=dinov2_name(tensors),
         patch=tensors[DINOV2 + "patch_embed.proj.weight"].shape[-1],
+        text=t5_name(tensors) if reads_text else univla.Config.text,
         width=width,
         encoder_depth=count(tensors, r"encoder\.transformer_blocks\.(\d+)\."),
         decoder_depth=count(tensors, r"decoder\.transformer_blocks\.(\d+)\."),
-        # As wide as the release's, at the least one.
+        # Each as wide as those of the release.
         heads=max(width // 64, 1),
         tokens=tensors["action_latent"].shape[2],
         code_dim=code_dim,
         codebook_size=codebook_size,
-        **stage1,
     )
 
 
