@@ -64,8 +64,8 @@ def leaks(train: Material, test: Material, seed: int, notes: list[str]) -> Value
     for name in ("state", "distractors", "objects"):
         fit, truth = getattr(train.known, name), getattr(test.known, name)
         columns = [] if fit is None or truth is None else reading.moving(fit, truth)
-        if not columns:
-            notes.append(f"No {name} that vary are recorded: their probe is left out.")
+        if fit is None or truth is None or not columns:
+            notes.append(f"{name}: none recorded, or none that varies; its probe is left out.")
             continue
         fit, truth = fit[:, columns], truth[:, columns]
         if name != "objects":

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lam_models.command import UserError
 from lam_models.data.clips import Clips
 from lam_models.stages.health.algebra import algebra, frames_needed
 from lam_models.stages.health.carry import across, within
@@ -62,10 +63,13 @@ def examine(
         least one after; algebra needs one more. Probes are fitted on the first.
     other: the same of another dataset, e.g. of another embodiment.
     names: of the clips' columns; other_names where the other dataset has different ones.
+    Raises UserError where a latent is not finite.
     """
     subject, names = Subject(model.eval(), device, batch_size), names or Names()
     train = gather(subject, train_clips, names)
     test = gather(subject, test_clips, names)
+    if not all(torch.isfinite(each.latents.values).all() for each in (train, test)):
+        raise UserError(f"latents of '{name or type(model).__name__}' are not finite: it diverged")
     codes, size = test.latents.codes, model.spec().codebook_size
     values: Values = {"latent.spread": spread(test.latents.values)}
     notes: list[str] = []
