@@ -100,9 +100,14 @@ class Dataset:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over every number and, for speed, the sizes of the videos: names the data."""
+        """SHA-256 over every number and, for speed, the sizes of the videos: names the data.
+
+        Latents written beside the data (latents/) do not change it.
+        """
         digest = hashlib.sha256()
         for path in sorted(file for file in self.path.rglob("*") if file.is_file()):
+            if path.relative_to(self.path).parts[0] == "latents":
+                continue
             digest.update(str(path.relative_to(self.path)).encode())
             is_video = path.suffix == ".mp4"
             digest.update(str(path.stat().st_size).encode() if is_video else path.read_bytes())

@@ -209,6 +209,30 @@ class VideoFile:
                 return out
         raise UserError(f"{self.path} ends before frame {wanted}: it is truncated")
 
+    @property
+    def stated_duration_s(self) -> float:
+        """What the container says of its length, 0 where it says nothing."""
+        return (self._container.duration or 0) / av.time_base
+
+    def stream(self) -> Iterator[Image]:
+        """Frames 0, 1, ... at the constant rate, each decoded once.
+
+        Of a file whose rate varies, a frame lasts until the next one is shown.
+        """
+        self._seek(0)
+        self._next = self.frame_count
+        shown, last = 0, None
+        for frame in self._frames:
+            index = self._index_of(frame)
+            if last is not None:
+                for _ in range(shown, index):
+                    yield last
+                    shown += 1
+            last = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+        if last is not None:
+            for _ in range(shown, max(shown + 1, self.frame_count)):
+                yield last
+
     def close(self) -> None:
         self._container.close()
 

@@ -13,6 +13,22 @@ from lam_models.data.video import VideoFile
 _SUFFIXES = {".mp4", ".mkv", ".webm", ".avi", ".mov"}
 
 
+def video_paths(root: Path) -> list[Path]:
+    """Every video below `root`, in order of its path; UserError where there is none."""
+    paths = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise UserError(f"no video ({', '.join(sorted(_SUFFIXES))}) below {root}")
+    return paths
+
+
+def video_paths(root: Path) -> list[Path]:
+    """Every video below a folder, in order of their paths; at least one."""
+    paths = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise UserError(f"no video ({', '.join(sorted(_SUFFIXES))}) below {root}")
+    return paths
+
+
 class VideoFolder:
     """Every video below a folder, in order of their paths; each is one episode.
 
@@ -20,10 +36,7 @@ class VideoFolder:
     """
 
     def __init__(self, path: Path | str) -> None:
-        root = Path(path)
-        self.paths = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES)
-        if not self.paths:
-            raise UserError(f"no video ({', '.join(sorted(_SUFFIXES))}) below {root}")
+        self.paths = video_paths(Path(path))
         self.fps: list[float] = []
         self.lengths: list[int] = []
         for file in self.paths:
