@@ -10,12 +10,11 @@ instruction, keeps that codebook frozen, and lets a second one explain what is l
 task-centric codes, which are the latent actions of the policy. This file holds stage 1 and what
 both stages are made of, univla_stage2.py the second.
 
-Departures. In the authors' stage 1 the decoder reads the *encoder's* outputs at the instruction's
-places, which have seen the later frame and so pass it around the bottleneck; here it reads the
-instruction. Dead codes are revived as nn/vq.py says; the authors' stage 2 revives the frozen
-codebook only. A clip of more than two frames is a batch of its adjacent pairs. Without the released
-DINOv2 and T5 ("patches", "bytes" in Config), the features are the pixels of patches, and the
-instruction's encoder is trained along.
+Departures. In the authors' stage 1 the padding of a batch's instructions is masked in the encoder
+by that of another clip, wherever their lengths differ; here each by its own. Dead codes are revived
+as nn/vq.py says; the authors' stage 2 revives the frozen codebook only. A clip of more than two
+frames is a batch of its adjacent pairs. Without the released DINOv2 and T5 ("patches", "bytes" in
+Config), the features are the pixels of patches, and the instruction's encoder is trained along.
 """
 
 from __future__ import annotations
