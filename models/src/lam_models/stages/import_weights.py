@@ -156,7 +156,7 @@ def _first(kind: str, names: list[str]) -> str:
 def report(source: Path, done: Imported) -> str:
     """What became of the tensors, for people."""
     total = len(done.used) + len(done.inert)
-    endings = sorted({name.rpartition(".")[2] for name in done.inert})
+    endings = sorted({".".join(name.split(".")[-2:]) for name in done.inert})
     inert = f", {len(done.inert)} without effect ({', '.join(endings)})" if done.inert else ""
     sizes = ", ".join(f"{name} {value}" for name, value in vars(done.config).items())
     anew = f"begin anew: {', '.join(done.anew)}\n" if done.anew else ""
