@@ -110,7 +110,8 @@ def _sample(
     import numpy as np
 
     from lam_models.data.cache import open_cache
-    from lam_models.data.clips import ClipSampler, action_groups
+    from lam_models.data.clips import ClipSampler
+    from lam_models.data.gap_actions import action_groups
     from lam_models.data.split import split_episodes
     from lam_models.stages.health.algebra import frames_needed
     from lam_models.stages.health.truth import Names
@@ -130,7 +131,10 @@ def _sample(
         return sampler.clips(np.sort(rng.permutation(len(sampler))[:most]))
 
     training, held = split_episodes(len(cache.episodes), share, args.seed)
-    names = Names(action_groups(cache.action_names), tuple(cache.environment_names))
+    names = Names(
+        action_groups(cache.names.get("action", ())),
+        cache.names.get("observation.environment_state", ()),
+    )
     return draw(training, args.clips), draw(held, max(args.clips // 2, 1)), names
 
 
