@@ -40,7 +40,7 @@ def perceptual(
 def normalised_patches(
     patches: Float[Tensor, "*batch tokens width"],
 ) -> Float[Tensor, "*batch tokens width"]:
-    """Each patch at zero mean and unit variance: the target of MAE (2111.06377) and IGOR."""
+    """Each patch at zero mean and unit variance: the target of MAE (arXiv 2111.06377)."""
     variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
     return (patches - mean) / (variance + 1e-6).sqrt()
 

@@ -104,7 +104,6 @@ class Config:
             heads=4,
             code_dim=16,
             gap_s=0.25,
-            batch_size=32,
             steps=3_000,
         )
 

@@ -113,7 +113,6 @@ class Config:
             decoder_depth=2,
             code_dim=16,
             gap_s=0.25,
-            batch_size=32,
             steps=3_000,
             warmup_steps=100,
         )
