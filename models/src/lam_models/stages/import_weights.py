@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,3 +167,18 @@ def report(source: Path, done: Imported) -> str:
         f"config: {sizes}\n"
         f"written to {done.folder}"
     )
+
+
+def main() -> int:
+    """`python -m lam_models.stages.import_weights`, where `lam` is not installed."""
+    parser = argparse.ArgumentParser(prog="import_weights", description=SUMMARY)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args())
+    except UserError as error:
+        print(f"import_weights: error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
