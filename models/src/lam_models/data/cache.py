@@ -1,248 +1,275 @@
-"""Frames as training reads them: decoded once, resized, in one memory-mapped file.
+"""Frames of a whole dataset, decoded and resized once, read at random from then on.
 
-A cache is a folder named by what it holds (content hash, camera, size, kind):
+    <cache folder>/<content hash>-<camera>-<size>-<kind>/
+      cache.json            what it holds: episodes, names of columns, what was left out
+      frames.npy            raw: uint8 [frames size size 3], memory-mapped
+      frames.jpeg spans.npy jpeg: images one after another; int64 [frames 2], place and length
+      <column>.npy          float32 [frames size] of action, state and environment state
 
-    frames.raw or frames.jpeg   uint8 frames one after the other, or their JPEGs
-    offsets.npy                 where each JPEG begins, and the end (jpeg only)
-    columns.npz                 numbers of each frame, of the features that clips carry
-    cache.json                  episodes, rates, instructions, names, and what was left out
-
-`raw` is read fastest; `jpeg` takes about a tenth of the space. Caches lie below $LAM_CACHE, by
-default ~/.cache/lam, and may be deleted at any time.
+A folder is whole or absent, and processes that want the same one build it once. The cache folder is
+the argument, or $LAM_CACHE, or $XDG_CACHE_HOME/lam_ros (~/.cache/lam_ros); all of it may be
+deleted at any time.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console
 
 from lam_models.command import UserError, unknown
-from lam_models.data.sources import Recording, Source, open_source
-from lam_models.sense import pixels
+from lam_models.data.cache_build import build
+from lam_models.data.sources import Skipped, Source, open_source, refuse
+from lam_models.strict_json import from_json, to_json
 
-Kind = Literal["raw", "jpeg"]
 KINDS = ("raw", "jpeg")
-_JPEG_QUALITY = 95
+# Part of every key: a cache of another layout is not found.
+_VERSION = 1
+# Share of the raw size that images of video take as JPEG.
+_JPEG_SHARE = 0.15
+_DECODERS = 8
+
+Rows = Int64[np.ndarray, "*rows"]
 
 
 @dataclass(frozen=True)
 class CachedEpisode:
-    """Rows start, ... stop - 1 of the cache. number: of the episode in its source."""
+    """Frames start, ... stop - 1 of a cache, `fps` of them a second.
 
-    number: int
+    index, name: of the episode in its source.
+    """
+
+    index: int
     name: str
-    start: int
-    stop: int
     fps: float
     instruction: str
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
 
 
 @dataclass(frozen=True)
-class FrameCache:
-    """An open cache; safe to read from several threads.
+class Contents:
+    """cache.json. names: of the entries of each column."""
 
-    columns: "action", "observation.state", "observation.environment_state" where recorded.
-    skipped: one sentence for each episode that was left out.
-    """
-
-    folder: Path
-    kind: Kind
-    size: int
     camera: str
+    size: int
+    kind: str
     content_hash: str
+    frames: int
     episodes: tuple[CachedEpisode, ...]
-    columns: Mapping[str, Float32[np.ndarray, "rows column"]]
-    names: Mapping[str, tuple[str, ...]]
-    skipped: tuple[str, ...]
-    bytes: UInt8[np.ndarray, "..."]
-    offsets: Int64[np.ndarray, " rows+1"] | None = None
+    names: dict[str, tuple[str, ...]]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
 
-    def frames(
-        self, rows: Int64[np.ndarray, "*shape"]
-    ) -> UInt8[np.ndarray, "*shape {self.size} {self.size} 3"]:
-        """Copies of the frames of these rows."""
-        if self.offsets is None:
-            return self.bytes[rows]
+
+class FrameCache:
+    """A cache on disk. Safe to read from several threads, and to send to other processes."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        where = self.path / "cache.json"
+        self.contents = from_json(Contents, json.loads(where.read_text()), str(where))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrameCache, (self.path,)
+
+    @property
+    def episodes(self) -> tuple[CachedEpisode, ...]:
+        return self.contents.episodes
+
+    @property
+    def camera(self) -> str:
+        """The camera's key in its source."""
+        return self.contents.camera
+
+    @property
+    def size(self) -> int:
+        """Pixels of a side."""
+        return self.contents.size
+
+    @property
+    def content_hash(self) -> str:
+        """Names the data the frames come from."""
+        return self.contents.content_hash
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Names of the entries of each column that there is, by its key."""
+        return self.contents.names
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What was left out of the source."""
+        return self.contents.skipped
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """One an episode."""
+        return tuple(episode.instruction for episode in self.episodes)
+
+    def frames(self, rows: Rows) -> UInt8[np.ndarray, "*rows size size 3"]:
+        """The images of these rows."""
+        if self.contents.kind == "raw":
+            return self._raw[rows]
         flat = rows.ravel()
         out = np.empty((len(flat), self.size, self.size, 3), np.uint8)
-        for i, row in enumerate(flat):
-            blob = self.bytes[self.offsets[row] : self.offsets[row + 1]]
-            out[i] = pixels.decode_compressed(blob, "jpeg")
-        return out.reshape(*rows.shape, self.size, self.size, 3)
+
+        def decode(i: int) -> None:
+            start, length = self._spans[flat[i]]
+            pixels = cv2.imdecode(self._blobs[start : start + length], cv2.IMREAD_COLOR)
+            assert pixels is not None
+            cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=out[i])
+
+        list(self._decoders.map(decode, range(len(flat))))
+        return out.reshape(*rows.shape, *out.shape[1:])
+
+    def column(self, key: str) -> Float32[np.ndarray, "frames size"] | None:
+        """One column over all rows, None where the source has none of this name."""
+        if key not in self.names:
+            return None
+        return self._columns.setdefault(key, np.load(self.path / f"{key}.npy", mmap_mode="r"))
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _raw(self) -> np.ndarray:
+        return np.load(self.path / "frames.npy", mmap_mode="r")
+
+    @cached_property
+    def _spans(self) -> np.ndarray:
+        return np.load(self.path / "spans.npy")
+
+    @cached_property
+    def _blobs(self) -> np.ndarray:
+        return np.memmap(self.path / "frames.jpeg", np.uint8, "r")
+
+    @cached_property
+    def _decoders(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), "jpeg")
 
 
 def open_cache(
     source: Path | str,
     *,
-    camera: str | None = None,
+    camera: str | None,
     size: int,
-    kind: Kind = "raw",
-    folder: Path | None = None,
+    kind: str = "raw",
+    folder: Path | str | None = None,
     strict: bool = False,
 ) -> FrameCache:
-    """The cache of a dataset or a folder of videos; built first, with a bar, where it is missing.
+    """The frames of a LeRobot dataset or a folder of videos, `size` pixels square, built if absent.
 
-    size: pixels of a side of the square that frames are cropped and resized to.
-    folder: where caches lie. strict: raise UserError for a damaged episode instead of skipping it.
+    camera: key of one of the dataset's cameras, or its last word; None takes the first.
+    kind: "raw" reads fastest; "jpeg" takes a tenth of the space.
+    strict: refuse damaged, empty and too short episodes instead of leaving them out.
     """
     if kind not in KINDS:
         raise unknown("kind of cache", kind, KINDS)
-    opened = open_source(Path(source), camera)
-    root = folder or default_folder()
-    camera_part = opened.camera.rpartition(".")[2]
-    place = root / f"{opened.content_hash[:16]}-{camera_part}-{size}-{kind}"
-    if not place.exists():
-        _build(opened, place, size, kind)
-    cache = _open(place)
-    if cache.skipped:
-        said = f"{source}: {len(cache.skipped)} damaged or empty: {'; '.join(cache.skipped)}"
-        if strict:
-            raise UserError(said)
-        print(f"left out of {said}", flush=True)
-    if not cache.episodes:
-        raise UserError(f"{source} has no whole episode")
+    opened = open_source(source, camera)
+    if strict:
+        refuse(opened.skipped, opened.path)
+    word = opened.camera.rpartition(".")[2]
+    root = cache_folder(folder)
+    target = root / f"v{_VERSION}-{opened.content_hash[:16]}-{word}-{size}-{kind}"
+    root.mkdir(parents=True, exist_ok=True)
+    with _locked(target):
+        if not target.exists():
+            _build(target, opened, size, kind)
+    cache = FrameCache(target)
+    if strict:
+        refuse(cache.skipped, opened.path)
+    _report(cache, opened.path)
     return cache
 
 
-def default_folder() -> Path:
-    """$LAM_CACHE, or `lam` in the user's cache folder."""
-    if named := os.environ.get("LAM_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lam"
+def cache_folder(folder: Path | str | None = None) -> Path:
+    """Where caches lie: the argument, or $LAM_CACHE, or lam_ros in the user's cache folder."""
+    if folder is not None:
+        return Path(folder)
+    if chosen := os.environ.get("LAM_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lam_ros"
 
 
-def _build(source: Source, place: Path, size: int, kind: Kind) -> None:
-    """Write beside the place and rename, so that a cache is whole or absent."""
-    partial = place.with_name(f"{place.name}.partial-{os.getpid()}")
+def _build(target: Path, source: Source, size: int, kind: str) -> None:
+    """Build beside the target and rename; the caller holds its lock."""
+    partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    _check_space(target.parent, source, size, kind)
+    partial.mkdir()
     try:
-        with (partial / f"frames.{kind}").open("wb") as file:
-            writer = _Writer(file, size, kind)
-            for recording in _with_bar(source):
-                writer.add(recording)
-        writer.finish(partial, source)
-        if place.exists():  # Another process was faster.
-            shutil.rmtree(partial)
-        else:
-            partial.rename(place)
-    except BaseException:
+        built = build(partial, source, size, kind)
+        skipped = (*source.skipped, *built.skipped)
+        if not built.spans:
+            refuse(skipped, source.path)
+            raise UserError(f"{source.path} holds no episodes")
+        episodes = tuple(
+            CachedEpisode(one.index, one.name, one.fps, one.instruction, start, stop)
+            for one, (start, stop) in built.spans
+        )
+        contents = Contents(
+            camera=source.camera,
+            size=size,
+            kind=kind,
+            content_hash=source.content_hash,
+            frames=built.frames,
+            episodes=episodes,
+            names=dict(source.names),
+            skipped=skipped,
+            notes=source.notes,
+        )
+        (partial / "cache.json").write_text(json.dumps(to_json(contents)) + "\n")
+        partial.rename(target)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
-def _with_bar(source: Source) -> Iterator[Recording]:
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*bar, TimeRemainingColumn(), transient=True) as progress:
-        title = f"reading {source.path.name} ({source.camera.rpartition('.')[2]})"
-        yield from progress.track(source.recordings, description=title)
+def _check_space(root: Path, source: Source, size: int, kind: str) -> None:
+    raw = sum(episode.length for episode in source.episodes) * size * size * 3
+    needed = raw if kind == "raw" else int(raw * _JPEG_SHARE)
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        advice = "choose the kind 'jpeg', or " if kind == "raw" else ""
+        raise UserError(
+            f"the {kind} cache of {source.path} takes {needed / 1e9:.1f} GB, {root} has "
+            f"{free / 1e9:.1f} GB left: {advice}set LAM_CACHE to another disk"
+        )
 
 
-class _Writer:
-    """Appends whole episodes; one that breaks off is taken back."""
-
-    def __init__(self, file: BinaryIO, size: int, kind: Kind) -> None:
-        self._file, self._size, self._kind = file, size, kind
-        self._rows = 0
-        self._offsets = [0]
-        self._episodes: list[CachedEpisode] = []
-        self._columns: dict[str, list[np.ndarray]] = {}
-        self._skipped: list[str] = []
-        self._shapes: dict[tuple[int, int], int] = {}
-
-    def add(self, recording: Recording) -> None:
-        began, position = self._rows, self._file.tell()
-        shape = None
-        try:
-            for images in recording.read():
-                self._add_images(images)
-                shape = images.shape[1:3]
-            if shape is None:
-                raise UserError("it has no frames")
-        except UserError as error:
-            self._file.seek(position)
-            self._file.truncate()
-            self._rows, self._offsets = began, self._offsets[: began + 1]
-            self._skipped.append(f"{recording.name} ({error})")
-            return
-        self._shapes[shape] = self._shapes.get(shape, 0) + 1
-        for key, values in recording.columns.items():
-            self._columns.setdefault(key, []).append(values)
-        self._episodes.append(
-            CachedEpisode(
-                recording.number, recording.name, began, self._rows, recording.fps,
-                recording.instruction,
-            )
-        )  # fmt: skip
-
-    def finish(self, folder: Path, source: Source) -> None:
-        if len(self._shapes) > 1:
-            said = ", ".join(f"{n} of {w}x{h}" for (h, w), n in self._shapes.items())
-            print(f"{source.path}: sizes differ ({said}); all are cropped to a square", flush=True)
-        if self._kind == "jpeg":
-            np.save(folder / "offsets.npy", np.array(self._offsets, np.int64))
-        whole = {key: np.concatenate(parts) for key, parts in self._columns.items()}
-        np.savez(folder / "columns.npz", **whole)  # pyright: ignore[reportArgumentType]
-        facts = {
-            "kind": self._kind,
-            "size": self._size,
-            "camera": source.camera,
-            "content_hash": source.content_hash,
-            "names": {key: list(names) for key, names in source.names.items()},
-            "episodes": [asdict(episode) for episode in self._episodes],
-            "skipped": [*source.damaged, *self._skipped],
-        }
-        (folder / "cache.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n")
-
-    def _add_images(self, images: UInt8[np.ndarray, "some h w 3"]) -> None:
-        for image in images:
-            fitted = pixels.fit(image, self._size, self._size)
-            self._file.write(_jpeg(fitted) if self._kind == "jpeg" else fitted.tobytes())
-            self._rows += 1
-            self._offsets.append(self._file.tell())
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """One process at a time builds; the others wait and find the result."""
+    with target.with_name(target.name + ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _jpeg(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    options = (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    assert done
-    return data.tobytes()
-
-
-def _open(place: Path) -> FrameCache:
-    facts: dict[str, Any] = json.loads((place / "cache.json").read_text())
-    episodes = tuple(CachedEpisode(**entry) for entry in facts["episodes"])
-    kind, size = facts["kind"], facts["size"]
-    rows = episodes[-1].stop if episodes else 0
-    file, offsets = place / f"frames.{kind}", None
-    held = np.zeros(0, np.uint8)
-    if rows:
-        shape = (rows, size, size, 3) if kind == "raw" else (file.stat().st_size,)
-        held = np.memmap(file, np.uint8, mode="r", shape=shape)
-    if kind == "jpeg":
-        offsets = np.load(place / "offsets.npy")
-    with np.load(place / "columns.npz") as arrays:
-        columns = {key: arrays[key] for key in arrays.files}
-    return FrameCache(
-        folder=place,
-        kind=kind,
-        size=size,
-        camera=facts["camera"],
-        content_hash=facts["content_hash"],
-        episodes=episodes,
-        columns=columns,
-        names={key: tuple(names) for key, names in facts["names"].items()},
-        skipped=tuple(facts["skipped"]),
-        bytes=held,
-        offsets=offsets,
-    )
+def _report(cache: FrameCache, path: Path) -> None:
+    """Say what is not as the user may think it is."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for note in cache.contents.notes:
+        console.print(f"{path}: {note}", markup=False)
+    if cache.skipped:
+        total = len(cache.skipped) + len(cache.episodes)
+        console.print(f"{path}: {len(cache.skipped)} of {total} episodes left out:", markup=False)
+        for one in cache.skipped:
+            console.print(f"  {one.name}: {one.reason}", markup=False)

@@ -1,32 +1,35 @@
-"""Clips of a cache: frames a stated gap in seconds apart, whatever the rate of the video.
+"""Clips of a cache: frames a stated gap of seconds apart, whatever the rate of the video.
 
-Frame i of a clip is the one nearest to `start + i * gap_s`. A clip never leaves its episode.
+Batches are a pure function of seed and step, so a resumed run sees what an unbroken one would.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
 from lam_models.command import UserError
 from lam_models.data.cache import FrameCache
-from lam_models.data.gap_actions import GapActions, action_groups
+from lam_models.data.gap_actions import compose
+from lam_models.data.sources import ACTION, ENVIRONMENT, STATE, Skipped
 
-Rows = Int64[np.ndarray, "clips time"]
+# 29.97 frames a second count as 30.
+_RATE_TOLERANCE = 0.01
+
+Indices = Int64[np.ndarray, " clips"]
 
 
 @dataclass(frozen=True)
 class Clips:
     """A stack of clips.
 
-    actions: of each whole gap, composed as gap_actions.py says.
-    states, environments: proprioception and the simulation's truth at each frame.
-    episodes, starts: the cache's episode, and the index of the first frame in it.
+    actions: the action of each whole gap, composed as gap_actions.compose says.
+    episodes: position in the cache. starts: first frame of each clip, counted in its episode.
+    instructions: one a clip, or none at all.
     """
 
     frames: UInt8[np.ndarray, "clips time height width 3"]
@@ -39,120 +42,122 @@ class Clips:
 
 
 class ClipSampler:
-    """All clips of some episodes of a cache, by index.
+    """The clips of some episodes of a cache.
 
-    episodes: of the cache; None for all. too_short: how many of them have no clip.
-    Raises UserError where the gap is shorter than a frame, or no episode is long enough.
+    frames: of a clip. gap_s: between them; frame i shows the instant nearest to i * gap_s.
+    history: how many of them precede the present frame. Any frame whose following frames lie in
+        its episode is the present of one clip; history before an episode's start is its first
+        frame again.
+    episodes: positions in the cache; None takes all.
+    too_short: those of them that are too short for a clip.
     """
 
     def __init__(
         self,
         cache: FrameCache,
-        *,
         frames: int,
         gap_s: float,
-        episodes: Iterable[int] | None = None,
+        history: int = 0,
+        episodes: Sequence[int] | None = None,
     ) -> None:
-        self.cache, self.time, self.gap_s = cache, frames, gap_s
-        self.episodes = np.arange(len(cache.episodes)) if episodes is None else np.array(
-            [*episodes], np.int64
-        )  # fmt: skip
-        chosen = [cache.episodes[i] for i in self.episodes]
-        self._first_row = np.array([episode.start for episode in chosen], np.int64)
-        self._lengths = np.array([episode.stop - episode.start for episode in chosen], np.int64)
-        self._offsets = np.array(
-            [frame_offsets(frames, gap_s, episode.fps) for episode in chosen], np.int64
-        ).reshape(len(chosen), frames)
-        counts = np.maximum(self._lengths - self._offsets[:, -1], 0)
-        self.too_short = int((counts == 0).sum())
-        self._ends = np.cumsum(counts)
-        if not len(self):
-            longest_s = max((e.stop - e.start) / e.fps for e in chosen) if chosen else 0.0
+        if not 0 <= history < frames:
+            raise UserError(f"a clip of {frames} frames has a history of 0 to {frames - 1}")
+        self.cache = cache
+        self._history = history
+        self._names = cache.names.get(ACTION, ())
+        used = np.asarray(range(len(cache.episodes)) if episodes is None else episodes, np.int64)
+        self._offsets = _offsets(cache, used, frames, gap_s, history)
+        lengths = np.array([episode.length for episode in cache.episodes], np.int64)
+        counts = np.maximum(lengths[used] - self._offsets[used, -1], 0)
+        self._episodes = used[counts > 0]
+        self._ends = np.cumsum(counts[counts > 0])
+        self._lengths = lengths
+        self._firsts = np.array([episode.start for episode in cache.episodes], np.int64)
+        span_s = (frames - 1 - history) * gap_s
+        self.too_short = tuple(
+            Skipped(cache.episodes[i].name, f"shorter than a clip of {span_s:g} s")
+            for i in used[counts == 0]
+        )
+        if not len(self._ends):
             raise UserError(
-                f"no episode is long enough for {frames} frames {gap_s:g} s apart; "
-                f"the longest lasts {longest_s:.2f} s"
+                f"none of {len(used)} episodes holds a clip of {span_s:g} s: lower the gap of "
+                f"{gap_s:g} s, or the number of frames"
             )
-        actions = cache.columns.get("action")
-        self.action_names = cache.names.get("action", ())
-        self.action_groups = action_groups(self.action_names)
-        self._actions = None if actions is None else GapActions.of(actions, self.action_names)
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return int(self._ends[-1])
 
-    def clips(self, indices: Int64[np.ndarray, " clips"]) -> Clips:
-        """These clips, counted through the episodes in order."""
-        indices = np.asarray(indices, np.int64)
-        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
-            raise IndexError(f"clips {indices.min()} to {indices.max()} of {len(self)}")
-        which = np.searchsorted(self._ends, indices, side="right")
-        starts = indices - np.concatenate([[0], self._ends])[which]
-        return self._read(which, starts, starts[:, None] + self._offsets[which])
+    def clips(self, indices: Sequence[int] | Indices) -> Clips:
+        """The clips of these numbers, 0 to len - 1, in order of episodes and presents."""
+        numbers = np.asarray(indices, np.int64)
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise IndexError(f"clips {numbers.min()} to {numbers.max()} of {len(self)}")
+        place = np.searchsorted(self._ends, numbers, side="right")
+        before = np.concatenate([[0], self._ends])[place]
+        return self.at(self._episodes[place], numbers - before)
 
     def batch_at(self, step: int, size: int, seed: int, rank: int = 0, ranks: int = 1) -> Clips:
-        """The clips of a training step, a pure function of the arguments.
+        """The clips of a training step: each epoch has every clip once, in an order of its own.
 
-        Epoch after epoch in a random order of its own; each of `ranks` processes takes its share.
+        size: of the batch of all ranks together; this one gets every ranks-th clip of it.
         """
         if size % ranks:
-            raise UserError(f"a batch of {size} clips cannot be shared by {ranks} processes evenly")
-        positions = np.arange(size, dtype=np.int64)[rank::ranks] + step * size
-        epochs, within = np.divmod(positions, len(self))
-        orders = {int(e): _order(len(self), seed, int(e)) for e in np.unique(epochs)}
-        return self.clips(
-            np.array([orders[int(e)][i] for e, i in zip(epochs, within, strict=True)])
-        )
+            raise UserError(f"a batch of {size} clips cannot be shared by {ranks} equal ranks")
+        places = np.arange(step * size, (step + 1) * size)[rank::ranks]
+        epochs, numbers = np.divmod(places, len(self))
+        for epoch in np.unique(epochs):
+            of_epoch = epochs == epoch
+            numbers[of_epoch] = _permutation(len(self), seed, int(epoch))[numbers[of_epoch]]
+        return self.clips(numbers)
 
-    def around(
-        self, which: int, present: Int64[np.ndarray, " clips"], history: int
-    ) -> tuple[Clips, Bool[np.ndarray, " clips"]]:
-        """Clips of one episode, `history` of their frames before each frame `present`.
-
-        which: index into `episodes`. Beyond the ends of the episode its first and last frames are
-        repeated; true where the frame after the present one was recorded.
-        """
-        offsets = self._offsets[which] - self._offsets[which][history]
-        wanted = present[:, None] + offsets
-        length = int(self._lengths[which])
-        which_of = np.full(len(present), which)
-        clips = self._read(which_of, wanted[:, 0], np.clip(wanted, 0, length - 1))
-        return clips, wanted[:, history + 1] < length
-
-    def _read(
-        self, which: Int64[np.ndarray, " clips"], starts: Int64[np.ndarray, " clips"], frames: Rows
-    ) -> Clips:
-        rows = self._first_row[which][:, None] + frames
-        cache, episodes = self.cache, self.episodes[which]
-        actions = None
-        if self._actions is not None:
-            flat = self._actions.between(rows[:, :-1].ravel(), rows[:, 1:].ravel())
-            actions = flat.reshape(*rows[:, :-1].shape, -1)
+    def at(self, episodes: Indices, presents: Indices) -> Clips:
+        """The clips around any frames of any episodes; beyond its ends an episode stands still."""
+        inside = presents[:, None] + self._offsets[episodes]
+        inside = np.clip(inside, 0, self._lengths[episodes, None] - 1)
+        rows = self._firsts[episodes, None] + inside
         return Clips(
-            frames=cache.frames(rows),
-            actions=actions,
-            states=self._column("observation.state", rows),
-            environments=self._column("observation.environment_state", rows),
+            frames=self.cache.frames(rows),
+            actions=self._actions(rows),
+            states=self._column(STATE, rows),
+            environments=self._column(ENVIRONMENT, rows),
             episodes=episodes,
-            starts=starts,
-            instructions=tuple(cache.episodes[i].instruction for i in episodes),
+            starts=inside[:, 0],
+            instructions=tuple(self.cache.episodes[i].instruction for i in episodes),
         )
 
-    def _column(self, key: str, rows: Rows) -> Float32[np.ndarray, "clips time size"] | None:
-        column = self.cache.columns.get(key)
-        return None if column is None else column[rows]
+    def gap_frames(self, episode: int) -> int:
+        """Frames from the present one to the one after it."""
+        return int(self._offsets[episode, self._history + 1])
+
+    def _actions(self, rows: Int64[np.ndarray, "clips time"]) -> np.ndarray | None:
+        actions = self.cache.column(ACTION)
+        if actions is None:
+            return None
+        return compose(actions, self._names, rows[:, :-1], np.diff(rows, axis=1))
+
+    def _column(self, key: str, rows: Int64[np.ndarray, "clips time"]) -> np.ndarray | None:
+        values = self.cache.column(key)
+        return None if values is None else np.asarray(values[rows])
 
 
-def frame_offsets(frames: int, gap_s: float, fps: float) -> list[int]:
-    """Frame indices of a clip from its first: the nearest to each multiple of the gap."""
-    gap_frames = gap_s * fps
-    # A rate such as 29.97 stated as 30 may make one frame a hair longer than the gap.
-    if gap_frames < 0.99:
+def _offsets(
+    cache: FrameCache, used: Indices, frames: int, gap_s: float, history: int
+) -> Int64[np.ndarray, "episodes frames"]:
+    """Frames from the present to each of a clip, at each episode's rate."""
+    rates = np.array([episode.fps for episode in cache.episodes])
+    slowest = used[np.argmin(rates[used])] if len(used) else 0
+    if len(used) and frames > 1 and gap_s * rates[slowest] < 1.0 - _RATE_TOLERANCE:
         raise UserError(
-            f"a gap of {gap_s:g} s is shorter than a frame at {fps:g} frames/s ({1 / fps:.4g} s)"
+            f"a gap of {gap_s:g} s is shorter than the {1.0 / rates[slowest]:g} s between frames "
+            f"of {cache.episodes[slowest].name} ({rates[slowest]:g} a second)"
         )
-    return [math.floor(i * max(gap_frames, 1.0) + 0.5) for i in range(frames)]
+    times_s = (np.arange(frames) - history) * gap_s
+    return np.floor(rates[:, None] * times_s + 0.5).astype(np.int64)
 
 
-@lru_cache(maxsize=8)
-def _order(count: int, seed: int, epoch: int) -> Int64[np.ndarray, " count"]:
-    return np.random.default_rng([seed, epoch]).permutation(count)
+@lru_cache(maxsize=4)
+def _permutation(count: int, seed: int, epoch: int) -> Int64[np.ndarray, " count"]:
+    """Counter-based: an epoch's order needs none before it."""
+    order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+    order.flags.writeable = False
+    return order

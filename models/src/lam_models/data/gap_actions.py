@@ -1,96 +1,87 @@
-"""The action of a whole time gap, composed of the recorded ones of every frame in it.
+"""The action of a gap of several frames, composed of those of the frames between.
 
-Columns whose names say an end-effector delta (delta_ee.x ... delta_ee.rz, as apply_delta of
-geometry.py takes them) add up: translations are summed, rotations composed. Every other column, a
-gripper's target for one, keeps its last value.
+End-effector deltas add up as geometry.apply_delta applies them one after another, in base axes:
+translations are summed, rotations multiplied from the left. Every other entry is a target: the last
+one of the gap counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Int64, Shaped
 
-from lam_models.geometry import quat_from_matrix, so3_exp
+TRANSLATION = tuple(f"delta_ee.{axis}" for axis in ("x", "y", "z"))
+ROTATION = tuple(f"delta_ee.{axis}" for axis in ("rx", "ry", "rz"))
 
-TRANSLATION = ("delta_ee.x", "delta_ee.y", "delta_ee.z")
-ROTATION = ("delta_ee.rx", "delta_ee.ry", "delta_ee.rz")
+_SMALL_RAD = 1e-6
 
-Quaternions = Float64[np.ndarray, "n 4"]
+Quaternions = Float[np.ndarray, "*shape 4"]
+Vectors = Float[np.ndarray, "*shape 3"]
 
 
 def action_groups(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Columns by what they are: translation, rotation, hand (all else)."""
-    groups: Mapping[str, Sequence[str]] = {
-        "translation": [name for name in TRANSLATION if name in names],
-        "rotation": [name for name in ROTATION if name in names],
-        "hand": [name for name in names if name not in TRANSLATION + ROTATION],
-    }
-    index = {name: i for i, name in enumerate(names)}
-    return {group: tuple(index[n] for n in found) for group, found in groups.items() if found}
+    """Columns by what they mean: translation, rotation and hand; "action" where nothing tells.
 
-
-@dataclass(frozen=True)
-class GapActions:
-    """Actions of all rows of a dataset; those that led from row a to row b are a, ... b - 1.
-
-    travelled, turned: translation [m] and rotation (quaternion) of all rows before each row.
+    Groups without columns are left out.
     """
-
-    actions: Float32[np.ndarray, "rows action"]
-    groups: Mapping[str, tuple[int, ...]]
-    travelled: Float64[np.ndarray, "rows+1 3"] | None
-    turned: Float64[np.ndarray, "rows+1 4"] | None
-
-    @classmethod
-    def of(cls, actions: Float32[np.ndarray, "rows action"], names: Sequence[str]) -> GapActions:
-        groups = action_groups(names)
-        travelled = turned = None
-        if len(groups.get("translation", ())) == 3:
-            steps = actions[:, list(groups["translation"])].astype(np.float64)
-            travelled = np.concatenate([np.zeros((1, 3)), np.cumsum(steps, axis=0)])
-        if len(groups.get("rotation", ())) == 3:
-            turned = _turned(actions[:, list(groups["rotation"])].astype(np.float64))
-        return cls(actions, groups, travelled, turned)
-
-    def between(
-        self, first: Int64[np.ndarray, " n"], last: Int64[np.ndarray, " n"]
-    ) -> Float32[np.ndarray, "n action"]:
-        """The actions that led from each row `first` to the row `last` of the same episode."""
-        out = self.actions[np.maximum(last - 1, first)].astype(np.float32)
-        if self.travelled is not None:
-            moved = self.travelled[last] - self.travelled[first]
-            out[:, list(self.groups["translation"])] = moved
-        if self.turned is not None:
-            relative = _product(self.turned[last], self.turned[first] * (-1.0, -1.0, -1.0, 1.0))
-            out[:, list(self.groups["rotation"])] = _rotation_vectors(relative)
-        return out
+    translation = tuple(i for i, name in enumerate(names) if name in TRANSLATION)
+    rotation = tuple(i for i, name in enumerate(names) if name in ROTATION)
+    rest = tuple(i for i in range(len(names)) if i not in translation + rotation)
+    word = "hand" if translation or rotation else "action"
+    groups = {"translation": translation, "rotation": rotation, word: rest}
+    return {word: columns for word, columns in groups.items() if columns}
 
 
-def _turned(vectors_rad: Float64[np.ndarray, "rows 3"]) -> Float64[np.ndarray, "rows+1 4"]:
-    """The product of all rotations before each row, the latest on the left."""
-    out = np.empty((len(vectors_rad) + 1, 4))
-    out[0] = (0.0, 0.0, 0.0, 1.0)
-    for row, vector in enumerate(vectors_rad):
-        step = quat_from_matrix(so3_exp(vector))
-        product = _product(step[None], out[row : row + 1])
-        out[row + 1] = product[0] / np.linalg.norm(product[0])
+def compose(
+    actions: Shaped[np.ndarray, "rows size"],
+    names: Sequence[str],
+    first: Int64[np.ndarray, "*gaps"],
+    count: Int64[np.ndarray, "*gaps"],
+) -> Shaped[np.ndarray, "*gaps size"]:
+    """The action over rows first, ... first + count - 1, for each of the gaps.
+
+    Over no rows it is no motion, and the targets of row `first`.
+    """
+    groups = action_groups(names)
+    moved, turned = list(groups.get("translation", ())), list(groups.get("rotation", ()))
+    axes = [ROTATION.index(names[column]) for column in turned]
+    translation = np.zeros((*first.shape, len(moved)))
+    rotation = np.zeros((*first.shape, 4))
+    rotation[..., 3] = 1.0
+    for i in range(int(count.max(initial=0))) if moved or turned else ():
+        within = i < count
+        rows = actions[first + np.where(within, i, 0)].astype(np.float64) * within[..., None]
+        translation += rows[..., moved]
+        vectors = np.zeros((*first.shape, 3))
+        vectors[..., axes] = rows[..., turned]
+        rotation = _product(_quaternions(vectors), rotation)
+    out = np.array(actions[first + np.maximum(count - 1, 0)])
+    out[..., moved] = translation
+    out[..., turned] = _rotation_vectors(rotation)[..., axes]
     return out
 
 
-def _product(a: Quaternions, b: Quaternions) -> Quaternions:
-    """Hamilton products, x y z w."""
-    vector = a[:, 3:] * b[:, :3] + b[:, 3:] * a[:, :3] + np.cross(a[:, :3], b[:, :3])
-    scalar = a[:, 3] * b[:, 3] - (a[:, :3] * b[:, :3]).sum(1)
-    return np.concatenate([vector, scalar[:, None]], axis=1)
+def _quaternions(vectors: Vectors) -> Quaternions:
+    """(x, y, z, w) of rotation vectors [rad]."""
+    angle = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    safe = np.maximum(angle, _SMALL_RAD)
+    half_sine = np.where(angle < _SMALL_RAD, 0.5, np.sin(0.5 * safe) / safe)
+    return np.concatenate([vectors * half_sine, np.cos(0.5 * angle)], axis=-1)
 
 
-def _rotation_vectors(q: Quaternions) -> Float64[np.ndarray, "n 3"]:
-    """Rotation vectors [rad] with angles from 0 to pi."""
-    q = np.where(q[:, 3:] < 0, -q, q)
-    sine = np.linalg.norm(q[:, :3], axis=1, keepdims=True)
-    small = sine < 1e-9
-    angle = 2.0 * np.arctan2(sine, q[:, 3:])
-    return q[:, :3] * np.where(small, 2.0, angle / np.where(small, 1.0, sine))
+def _rotation_vectors(xyzw: Quaternions) -> Vectors:
+    """Rotation vectors [rad] of unit quaternions, with angles in [0, pi]."""
+    xyzw = np.where(xyzw[..., 3:] < 0.0, -xyzw, xyzw)
+    sine = np.linalg.norm(xyzw[..., :3], axis=-1, keepdims=True)
+    angle = 2.0 * np.arctan2(sine, xyzw[..., 3:])
+    return xyzw[..., :3] * np.where(sine < _SMALL_RAD, 2.0, angle / np.maximum(sine, _SMALL_RAD))
+
+
+def _product(left: Quaternions, right: Quaternions) -> Quaternions:
+    """The rotation `right` followed by `left`."""
+    a, b = left[..., :3], right[..., :3]
+    v, w = left[..., 3:], right[..., 3:]
+    scalar = v * w - (a * b).sum(-1, keepdims=True)
+    return np.concatenate([v * b + w * a + np.cross(a, b), scalar], axis=-1)

@@ -180,14 +180,16 @@ def _video_source(root: Path, camera: str) -> Source:
 
 def _examine(path: Path) -> tuple[int, float, str]:
     """Frames, frames a second and size of a plain video. Raises UserError for a damaged one."""
-    if path.suffix.lower() in _BOXED:
+    boxed = path.suffix.lower() in _BOXED
+    if boxed:
         check_whole(path)
     video = VideoFile(path)
     try:
         height, width = video.size
         if video.frame_count < _FEWEST_FRAMES:
             raise UserError(_too_short(video.frame_count))
-        if video.frame_count < _DURATION_SHARE * video.stated_duration_s * video.fps - 1:
+        stated = 0.0 if boxed else video.stated_duration_s * video.fps
+        if video.frame_count < _DURATION_SHARE * stated - 1:
             raise UserError(
                 f"truncated: {video.frame_count} frames at {video.fps:g} a second, "
                 f"of {video.stated_duration_s:g} s"

@@ -1,30 +1,49 @@
-"""Which episodes are trained on and which are kept for validation."""
+"""Which episodes are kept for validation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
+
+from lam_models.command import UserError
+
+Episodes = Int64[np.ndarray, " episodes"]
 
 
 def split_episodes(
     episodes: int | Sequence[str], validation: float = 0.1, seed: int = 0
-) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " validation"]]:
-    """Numbers of the episodes of each part, ascending.
+) -> tuple[Episodes, Episodes]:
+    """Positions of the episodes for training and of those for validation, each in order.
 
-    episodes: how many, or the instruction of each: then each instruction gives about its share.
-    validation: share kept. Above 0, and with two episodes or more, neither part is empty.
+    episodes: how many, or the instruction of each: then every instruction gives its share, as far
+        as whole episodes allow.
+    validation: share kept; above 0, at least one is kept and at least one remains.
     """
-    kinds = [""] * episodes if isinstance(episodes, int) else list(episodes)
-    if validation == 0 or len(kinds) < 2:
-        return np.arange(len(kinds)), np.arange(0)
-    rng = np.random.default_rng([seed, len(kinds)])
-    order = rng.permutation(len(kinds))
-    # Episodes of one kind in a row, in random order: every n-th of the row is an even share of all.
-    first_seen = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
-    order = order[np.argsort([first_seen[kinds[i]] for i in order], kind="stable")]
-    count = min(max(1, round(validation * len(kinds))), len(kinds) - 1)
-    picked = np.floor((np.arange(count) + rng.random()) * len(kinds) / count).astype(np.int64)
-    held = np.sort(order[picked])
-    return np.setdiff1d(np.arange(len(kinds)), held), held
+    words = [""] * episodes if isinstance(episodes, int) else list(episodes)
+    count = len(words)
+    if not 0.0 <= validation < 1.0:
+        raise UserError(f"validation {validation:g}: a share from 0 to below 1")
+    everything = np.arange(count)
+    if validation == 0.0:
+        return everything, everything[:0]
+    if count < 2:
+        raise UserError(f"{count} episode cannot be split: keep none for validation (share 0)")
+    kept = min(max(round(validation * count), 1), count - 1)
+    chosen = np.argsort(_places(words, seed), kind="stable")[:kept]
+    return np.setdiff1d(everything, chosen), np.sort(chosen)
+
+
+def _places(words: Sequence[str], seed: int) -> Float64[np.ndarray, " episodes"]:
+    """A number in [0, 1) an episode: random, and evenly spread within each instruction.
+
+    So the episodes below any threshold are the same share of every instruction.
+    """
+    random = np.random.default_rng(seed)
+    _, kinds = np.unique(np.asarray(words), return_inverse=True)
+    out = np.empty(len(words))
+    for kind in range(kinds.max() + 1):
+        members = random.permutation(np.flatnonzero(kinds == kind))
+        out[members] = (np.arange(len(members)) + random.random()) / len(members)
+    return out

@@ -220,18 +220,17 @@ class VideoFile:
         Of a file whose rate varies, a frame lasts until the next one is shown.
         """
         self._seek(0)
-        self._next = self.frame_count
-        shown, last = 0, None
+        self._next = self.frame_count  # Nothing can be read on.
+        shown = 0
+        last: Image | None = None
         for frame in self._frames:
             index = self._index_of(frame)
-            if last is not None:
-                for _ in range(shown, index):
-                    yield last
-                    shown += 1
+            if last is not None and index > shown:
+                yield from (last for _ in range(shown, index))
+                shown = index
             last = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
         if last is not None:
-            for _ in range(shown, max(shown + 1, self.frame_count)):
-                yield last
+            yield last
 
     def close(self) -> None:
         self._container.close()

@@ -14,14 +14,6 @@ _SUFFIXES = {".mp4", ".mkv", ".webm", ".avi", ".mov"}
 
 
 def video_paths(root: Path) -> list[Path]:
-    """Every video below `root`, in order of its path; UserError where there is none."""
-    paths = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES)
-    if not paths:
-        raise UserError(f"no video ({', '.join(sorted(_SUFFIXES))}) below {root}")
-    return paths
-
-
-def video_paths(root: Path) -> list[Path]:
     """Every video below a folder, in order of their paths; at least one."""
     paths = sorted(file for file in root.rglob("*") if file.suffix.lower() in _SUFFIXES)
     if not paths:
