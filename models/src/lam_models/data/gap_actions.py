@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
-TRANSLATION = tuple(f"delta_ee.{axis}" for axis in ("x", "y", "z"))
-ROTATION = tuple(f"delta_ee.{axis}" for axis in ("rx", "ry", "rz"))
+DELTA_PREFIX = "delta_ee."
+_TRANSLATION = tuple(DELTA_PREFIX + axis for axis in ("x", "y", "z"))
+_ROTATION = tuple(DELTA_PREFIX + axis for axis in ("rx", "ry", "rz"))
 
 _SMALL_RAD = 1e-6
 
@@ -26,8 +27,8 @@ def action_groups(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
     Groups without columns are left out.
     """
-    translation = tuple(i for i, name in enumerate(names) if name in TRANSLATION)
-    rotation = tuple(i for i, name in enumerate(names) if name in ROTATION)
+    translation = tuple(i for i, name in enumerate(names) if name in _TRANSLATION)
+    rotation = tuple(i for i, name in enumerate(names) if name in _ROTATION)
     rest = tuple(i for i in range(len(names)) if i not in translation + rotation)
     word = "hand" if translation or rotation else "action"
     groups = {"translation": translation, "rotation": rotation, word: rest}
@@ -45,33 +46,35 @@ def compose(
     Over no rows it is no motion, and the targets of row `first`.
     """
     groups = action_groups(names)
-    moved, turned = list(groups.get("translation", ())), list(groups.get("rotation", ()))
-    axes = [ROTATION.index(names[column]) for column in turned]
+    out = np.array(actions[first + np.maximum(count - 1, 0)])
+    moved = groups.get("translation", ())
+    turned = groups.get("rotation", ())
+    axes = [_ROTATION.index(names[column]) for column in turned]
     translation = np.zeros((*first.shape, len(moved)))
     rotation = np.zeros((*first.shape, 4))
     rotation[..., 3] = 1.0
     for i in range(int(count.max(initial=0))) if moved or turned else ():
-        within = i < count
-        rows = actions[first + np.where(within, i, 0)].astype(np.float64) * within[..., None]
-        translation += rows[..., moved]
-        vectors = np.zeros((*first.shape, 3))
-        vectors[..., axes] = rows[..., turned]
-        rotation = _product(_quaternions(vectors), rotation)
-    out = np.array(actions[first + np.maximum(count - 1, 0)])
-    out[..., moved] = translation
-    out[..., turned] = _rotation_vectors(rotation)[..., axes]
+        within = (i < count)[..., None]
+        rows = actions[first + np.where(within[..., 0], i, 0)].astype(np.float64)
+        translation += np.where(within, rows[..., list(moved)], 0.0)
+        vector = np.zeros((*first.shape, 3))
+        vector[..., axes] = np.where(within, rows[..., list(turned)], 0.0)
+        rotation = quaternion_product(quaternions(vector), rotation)
+    out[..., list(moved)] = translation
+    out[..., list(turned)] = rotation_vectors(rotation)[..., axes]
     return out
 
 
-def _quaternions(vectors: Vectors) -> Quaternions:
+def quaternions(vectors: Vectors) -> Quaternions:
     """(x, y, z, w) of rotation vectors [rad]."""
     angle = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    safe = np.maximum(angle, _SMALL_RAD)
-    half_sine = np.where(angle < _SMALL_RAD, 0.5, np.sin(0.5 * safe) / safe)
+    half_sine = np.where(
+        angle < _SMALL_RAD, 0.5, np.sin(0.5 * angle) / np.maximum(angle, _SMALL_RAD)
+    )
     return np.concatenate([vectors * half_sine, np.cos(0.5 * angle)], axis=-1)
 
 
-def _rotation_vectors(xyzw: Quaternions) -> Vectors:
+def rotation_vectors(xyzw: Quaternions) -> Vectors:
     """Rotation vectors [rad] of unit quaternions, with angles in [0, pi]."""
     xyzw = np.where(xyzw[..., 3:] < 0.0, -xyzw, xyzw)
     sine = np.linalg.norm(xyzw[..., :3], axis=-1, keepdims=True)
@@ -79,9 +82,9 @@ def _rotation_vectors(xyzw: Quaternions) -> Vectors:
     return xyzw[..., :3] * np.where(sine < _SMALL_RAD, 2.0, angle / np.maximum(sine, _SMALL_RAD))
 
 
-def _product(left: Quaternions, right: Quaternions) -> Quaternions:
+def quaternion_product(left: Quaternions, right: Quaternions) -> Quaternions:
     """The rotation `right` followed by `left`."""
     a, b = left[..., :3], right[..., :3]
     v, w = left[..., 3:], right[..., 3:]
-    scalar = v * w - (a * b).sum(-1, keepdims=True)
-    return np.concatenate([v * b + w * a + np.cross(a, b), scalar], axis=-1)
+    vector = v * b + w * a + np.cross(a, b)
+    return np.concatenate([vector, v * w - (a * b).sum(-1, keepdims=True)], axis=-1)
