@@ -48,6 +48,8 @@ def test_groups_that_never_move_are_left_out_and_named() -> None:
 def test_untrained_frames_are_reported_beside_the_latent() -> None:
     n = report(Oracle).flat()
     assert n["probe.linear.all"] < n["probe.linear_frames.all"] < 1
+    assert n["ambiguous.linear"] < 0.01
+    assert n["ambiguous.linear_frames"] > n["probe.linear_frames.all"]
 
 
 def test_another_meaning_in_the_other_dataset_is_seen() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from lam_models.data.clips import Clips
-from lam_models.stages.health.subject import Subject
+from lam_models.stages.health.subject import Subject, showing
 
 Values = Float[Tensor, "clips tokens dim"]
 
@@ -34,7 +32,7 @@ def algebra(subject: Subject, clips: Clips) -> dict[str, float | None]:
     h, frames = subject.history, clips.frames
 
     def latent(of: np.ndarray) -> Values:
-        return subject.encode(replace(clips, frames=of)).values
+        return subject.encode(showing(clips, of)).values
 
     z_ab = latent(frames[:, : h + 2])
     z_bc = latent(frames[:, 1 : h + 3])

@@ -10,7 +10,7 @@ import torch
 from lam_models.stages.health import reading
 from lam_models.stages.health.contents import Values
 from lam_models.stages.health.material import Material
-from lam_models.stages.health.subject import Subject, chosen, elsewhere
+from lam_models.stages.health.subject import Subject, chosen, elsewhere, showing
 from lam_models.stages.health.transfer import cycle, same_actions
 from lam_models.stages.probes import nmse
 
@@ -123,7 +123,7 @@ def _cycles(
         notes.append(f"{prefix}.cycle: predicted features cannot be encoded again: left out.")
         return {"cycle": None, "cycle_own": None}
     # Encoded again, a clip ends with the decoded frame: so must the first.
-    short = replace(givers.clips, frames=givers.clips.frames[:, : subject.history + 2])
+    short = showing(givers.clips, givers.clips.frames[:, : subject.history + 2])
     values = subject.encode(short).values
     swapped = values[torch.from_numpy(elsewhere(short.episodes, 0))]
     return {

@@ -28,6 +28,17 @@ PROBE_FORMULA = (
     "Raw frames: o and o′ − o as 16 × 16 pixels, 128 main directions: what an untrained look gives."
 )
 
+AMBIGUOUS = Section(
+    "Where the frames alone tell little",
+    "NMSE of a linear probe on the third of the clips whose action a probe of the raw frames reads "
+    "worst, over all columns.",
+    (
+        Measure("ambiguous.linear", "from the latent", "NMSE(a | z)", "below that of raw frames"),
+        Measure("ambiguous.linear_unquantised", "from the unquantised latent", "NMSE(a | z)"),
+        Measure("ambiguous.linear_frames", "from raw frames", "NMSE(a | o, o′ − o)"),
+    ),
+)
+
 LEAKS = Section(
     "What else the latent holds",
     "NMSE of a linear probe of the latent; beside it the same probe of the true action, which is "
@@ -137,7 +148,7 @@ ALGEBRA = Section(
     ),
 )
 
-SECTIONS = (PREDICTION, LEAKS, CODES, WITHIN, ACROSS, ALGEBRA)
+SECTIONS = (AMBIGUOUS, PREDICTION, LEAKS, CODES, WITHIN, ACROSS, ALGEBRA)
 CROSS_PROBE_FORMULA = (
     "NMSE of a linear probe fitted here and of one fitted there, both on clips from there."
 )

@@ -42,7 +42,9 @@ def probes(train: Material, test: Material, seed: int, notes: list[str]) -> Valu
         errors = reading.read_groups((x_fit, fit), (x_test, truth), groups, judging, seed)
         for kind, by_group in errors.items():
             found |= {f"probe.{kind}{suffix}.{group}": e for group, e in by_group.items()}
-    return found
+    columns = sorted({column for group in groups.values() for column in group})
+    hard = reading.ambiguous(inputs, fit[:, columns], truth[:, columns], judging)
+    return found | {f"ambiguous.linear{suffix}": error for suffix, error in hard.items()}
 
 
 def _frames(train: Material, test: Material) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ All errors are mean squared errors a clip, in the space the system predicts in.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import log10
 
 import numpy as np
@@ -13,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lam_models.data.clips import Clips
-from lam_models.stages.health.subject import Rows, Subject
+from lam_models.stages.health.subject import Rows, Subject, showing
 
 Errors = Float[Tensor, " clips"]
 
@@ -37,7 +36,7 @@ def unpaired(clips: Clips, foreign: Rows, history: int) -> Clips:
     """The clips with all that follows the present frame taken from other clips."""
     frames = clips.frames.copy()
     frames[:, history + 1 :] = clips.frames[foreign, history + 1 :]
-    return replace(clips, frames=frames)
+    return showing(clips, frames)
 
 
 def prediction(

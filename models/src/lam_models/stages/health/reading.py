@@ -114,6 +114,23 @@ def read_groups(
     return errors
 
 
+def ambiguous(
+    inputs: Mapping[str, tuple[Table, Table]],
+    fit: Table,
+    test: Table,
+    judging: Bool[Tensor, " clips"],
+) -> dict[str, float]:
+    """NMSE of linear probes on the third of the clips that the raw frames tell least of.
+
+    inputs: to fit and to report on; under "_frames" those of the raw frames.
+    """
+    targets, truth = standardise(fit, test)
+    guesses = {k: fit_linear(x, targets, judging)(y) for k, (x, y) in inputs.items()}
+    missed = (guesses["_frames"] - truth).square().sum(1)
+    rows = missed.argsort(descending=True)[: max(2, len(truth) // 3)]
+    return {name: nmse(guess[rows], truth[rows]) for name, guess in guesses.items()}
+
+
 def frame_features(
     present: UInt8[np.ndarray, "clips h w 3"], following: UInt8[np.ndarray, "clips h w 3"]
 ) -> Table:

@@ -162,6 +162,11 @@ def chosen(clips: Clips, rows: Rows) -> Clips:
     )
 
 
+def showing(clips: Clips, frames: UInt8[np.ndarray, "clips t h w 3"]) -> Clips:
+    """These frames instead, of which nothing more is known."""
+    return replace(clips, frames=frames, actions=None, states=None, environments=None)
+
+
 def elsewhere(episodes: Int64[np.ndarray, " clips"], seed: int) -> Rows:
     """For each clip another one at random, of another episode; each is taken once.
 
