@@ -110,7 +110,7 @@ class Config:
             gap_s=0.25,
             learning_rate=1e-3,
             batch_size=16,
-            steps=3_000,
+            steps=2_000,
         )
 
 
