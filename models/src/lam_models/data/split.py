@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 
 from lam_models.command import UserError
 
-Episodes = Int64[np.ndarray, " episodes"]
+Episodes = Int64[np.ndarray, " _"]
 
 
 def split_episodes(
