@@ -15,6 +15,7 @@ SYSTEMS: dict[str, str] = {
     "univla_stage1": "lam_models.systems.univla:UniVlaStage1",
     "univla": "lam_models.systems.univla_stage2:UniVla",
     "igor": "lam_models.systems.igor:Igor",
+    "lapo": "lam_models.systems.lapo:Lapo",
     "farsighted": "lam_models.systems.farsighted:Farsighted",
 }
 
