@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lam_models.data.clips import Clips
 from lam_models.systems.roles import ClipBatch
-
-if TYPE_CHECKING:
-    from lam_models.data.clips import Clips
 
 
 def to_batch(
@@ -30,32 +27,33 @@ def to_batch(
     actions = labelled = None
     if action_stats is not None and clips.actions is not None:
         scaled = (clips.actions - action_stats["mean"]) / action_stats["std"]
-        actions = torch.from_numpy(scaled.astype(np.float32))
+        actions = _send(torch.from_numpy(scaled.astype(np.float32)), device)
         if labelled_episodes is not None:
-            labelled = torch.from_numpy(np.isin(clips.episodes, list(labelled_episodes)))
-    frames = torch.from_numpy(clips.frames)
+            may_be_used = np.isin(clips.episodes, list(labelled_episodes))
+            labelled = _send(torch.from_numpy(may_be_used), device)
     # As bytes to the device: a quarter of what floats would take.
-    moved = to_device(ClipBatch(frames, actions, labelled, clips.instructions), device)
-    images = moved.frames.movedim(-1, 2).contiguous()
-    return dataclasses.replace(moved, frames=images.float().div_(255.0))
+    images = _send(torch.from_numpy(clips.frames), device).movedim(-1, 2).contiguous()
+    return ClipBatch(images.float().div_(255.0), actions, labelled, clips.instructions)
 
 
 def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
     """The batch with all tensors there; itself where they are there already."""
-    kind = torch.device(device).type
-    if all(tensor.device.type == kind for tensor in batch_tensors(batch).values()):
+    tensors = batch_tensors(batch)
+    if all(tensor.device.type == torch.device(device).type for tensor in tensors.values()):
         return batch
-    moved = {}
-    for name, tensor in batch_tensors(batch).items():
-        # Only pinned memory is copied while the GPU computes.
-        pinned = tensor.pin_memory() if kind == "cuda" else tensor
-        moved[name] = pinned.to(device, non_blocking=True)
-    return dataclasses.replace(batch, **moved)
+    return dataclasses.replace(batch, **{k: _send(v, device) for k, v in tensors.items()})
 
 
 def batch_tensors(batch: ClipBatch) -> dict[str, Tensor]:
     """The tensors that the batch has, by name."""
     return {k: v for k, v in vars(batch).items() if isinstance(v, Tensor)}
+
+
+def _send(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Only pinned memory is copied while the GPU computes."""
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def action_statistics(actions: np.ndarray, least_std: float = 1e-6) -> dict[str, np.ndarray]:

@@ -9,9 +9,14 @@ from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, gather_object, set_seed
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    gather_object,
+    parse_flag_from_env,
+    set_seed,
+)
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
@@ -153,12 +158,18 @@ class Trainer:
         return nullcontext() if self._ema is None else self._ema.applied()
 
 
+def place() -> PartialState:
+    """This process among those that train together: its rank, their number, its device."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
 def _start(precision: Precision) -> Accelerator:
     has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     if precision == "bf16" and torch.cuda.is_available() and not has_bf16:
         raise UserError("this GPU has no bf16; train with precision fp32")
     half = precision == "bf16" or (precision == "auto" and has_bf16)
     # accelerate keeps one precision a process; another run in it may want another.
+    place()
     AcceleratorState._reset_state()
     # Some of a system's heads read labelled rows only, which a process's share may lack.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
