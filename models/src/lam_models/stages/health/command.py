@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from lam_models.data.clips import Clips
     from lam_models.stages.health.examine import Report
     from lam_models.stages.health.truth import Names
+    from lam_models.systems.roles import VideoConfig
 
 SUMMARY = "measure what a trained model's latents hold, and name what is wrong with them"
 
-_FEWEST_EPISODES = 4
+_FEWEST_CLIPS = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; a sick model is a result, not an error."""
-    if args.clips < 2 * _FEWEST_EPISODES:
-        raise UserError(f"--clips is {args.clips}; allowed: {2 * _FEWEST_EPISODES} or more")
+    if args.clips < _FEWEST_CLIPS:
+        raise UserError(f"--clips is {args.clips}; allowed: {_FEWEST_CLIPS} or more")
     if not 0 < args.validation < 1:
         raise UserError(f"--validation is {args.validation:g}; allowed: above 0, below 1")
     if args.out.exists() and not args.overwrite:
@@ -104,38 +105,19 @@ def _device(name: str) -> str:
 
 
 def _sample(
-    args: argparse.Namespace, dataset: Path, camera: str | None, config: Any
+    args: argparse.Namespace, dataset: Path, camera: str | None, config: VideoConfig
 ) -> tuple[Clips, Clips, Names]:
-    """Clips to fit on and, of other episodes, to report on."""
-    import numpy as np
+    from lam_models.stages.health.sample import sample
 
-    from lam_models.data.cache import open_cache
-    from lam_models.data.clips import ClipSampler
-    from lam_models.data.gap_actions import action_groups
-    from lam_models.data.split import split_episodes
-    from lam_models.stages.health.algebra import frames_needed
-    from lam_models.stages.health.truth import Names
-
-    cache = open_cache(dataset, camera=camera, size=config.image_size, kind=args.cache)
-    if len(cache.episodes) < _FEWEST_EPISODES:
-        raise UserError(
-            f"{dataset} has {len(cache.episodes)} episodes; a report needs {_FEWEST_EPISODES}"
-        )
-    # Two are the fewest among which a clip of another episode can be found.
-    share = max(args.validation, 2 / len(cache.episodes))
-    frames = max(config.frames, frames_needed(config.history))
-
-    def draw(episodes: Any, most: int) -> Clips:
-        sampler = ClipSampler(cache, frames=frames, gap_s=config.gap_s, episodes=episodes)
-        rng = np.random.default_rng([args.seed, most])
-        return sampler.clips(np.sort(rng.permutation(len(sampler))[:most]))
-
-    training, held = split_episodes(len(cache.episodes), share, args.seed)
-    names = Names(
-        action_groups(cache.names.get("action", ())),
-        cache.names.get("observation.environment_state", ()),
+    return sample(
+        dataset,
+        config,
+        camera=camera,
+        clips=args.clips,
+        validation=args.validation,
+        seed=args.seed,
+        cache=args.cache,
     )
-    return draw(training, args.clips), draw(held, max(args.clips // 2, 1)), names
 
 
 def _write(out: Path, report: Report, shown: Any) -> None:
