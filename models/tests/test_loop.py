@@ -159,6 +159,11 @@ def test_a_loss_that_is_not_finite_stops_with_batch_and_weights(
     assert all(torch.equal(kept[name], value) for name, value in before.state_dict().items())
 
 
+def test_weights_that_run_away_are_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not finite at step"):
+        run(tmp_path, learning_rate=1e30, ema_decay=0.0, gradient_clip=0.0)
+
+
 def _interrupting(at: int) -> Any:
     def batch_at(step: int) -> ClipBatch:
         if step == at:

@@ -54,9 +54,7 @@ def fit(settings: FitSettings) -> FitResult:
         data = open_fit_data(settings, config, needs_actions=_needs_actions(settings.system))
     if data.action_stats is not None and _has_field(config, "action_dim"):
         config = dataclasses.replace(config, action_dim=len(data.action_stats["mean"]))
-    recipe = recipe_of(
-        config, seed=settings.seed, precision=settings.precision, compile=settings.compile
-    )
+    recipe = _recipe(settings, config)
     folder = settings.out.with_name(settings.out.name + ".training")
     if here.is_main_process:
         _keep_facts(folder, settings, config, data)
@@ -98,6 +96,18 @@ def configured(settings: FitSettings) -> tuple[Any, Any]:
     else:
         preset = _preset(kind, settings)
     return configure(kind, to_json(preset) | to_json(changes), "--set"), previous
+
+
+def _recipe(settings: FitSettings, config: Any) -> Recipe:
+    """Short runs are looked at as often as long ones."""
+    recipe = recipe_of(
+        config, seed=settings.seed, precision=settings.precision, compile=settings.compile
+    )
+    often = {
+        "log_every": min(recipe.log_every, max(1, recipe.steps // 20)),
+        "validate_every": min(recipe.validate_every, max(1, recipe.steps // 10)),
+    }
+    return dataclasses.replace(recipe, **often)
 
 
 def _preset(kind: Any, settings: FitSettings) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,8 @@ def read_changes(words: Sequence[str], config: type) -> dict[str, Any]:
 
     Raises UserError for a name that is no field; ill-typed values are refused by the Config.
     """
-    hints = {k: v for k, v in get_type_hints(config).items() if k in config.__dataclass_fields__}
+    kinds = get_type_hints(config)
+    hints = {entry.name: kinds[entry.name] for entry in dataclasses.fields(config)}
     changes = {}
     for word in words:
         name, equals, text = word.partition("=")

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate.utils import gather_object
@@ -113,7 +113,14 @@ class _Run:
         trainer, recipe, journal = self.trainer, self.trainer.recipe, self.journal
         with journal.waiting():
             batch = to_device(self.batch_at(step), trainer.device)
-        trainer.step(step, batch)
+        try:
+            trainer.step(step, batch)
+        except RuntimeError as error:
+            # Random draws refuse weights that are not numbers before any loss is there.
+            self.check(step)
+            if "nan" in str(error):
+                self._stop(step, str(error))
+            raise
         journal.advance()
         done, last = step + 1, step + 1 == recipe.steps
         if last or done % recipe.log_every == 0:
@@ -155,8 +162,12 @@ class _Run:
         if not firsts:
             return
         index = min(firsts)
-        step = done - len(unlogged) + index
         values = averages([unlogged[index]])
+        said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._stop(done - len(unlogged) + index, said)
+
+    def _stop(self, step: int, said: str) -> NoReturn:
+        """Keep the batch of the step and the weights before it, and raise UserError."""
         folder = self.folder / f"not-finite-step-{step:08d}"
         folder.mkdir(parents=True, exist_ok=True)
         batch = batch_tensors(self.batch_at(step))
@@ -164,9 +175,8 @@ class _Run:
         save_file(whole, folder / f"batch-{self.trainer.rank}.safetensors")
         weights = self.trainer.weights()
         if self.trainer.is_first:
-            contiguous = {name: value.clone() for name, value in weights.items()}
-            save_file(contiguous, folder / "weights.safetensors")
-        said = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            copied = {name: value.clone() for name, value in weights.items()}
+            save_file(copied, folder / "weights.safetensors")
         raise UserError(
             f"training is not finite at step {step} ({said}). The batch and the weights before it: "
             f"{folder}. A lower learning rate, a gradient clip or precision fp32 may help"
