@@ -54,7 +54,7 @@ def test_the_teacher_follows_without_a_gradient(learner: MaskedVit) -> None:
         learner(squares(4))[0].backward()
         optimiser.step()
     gap = sum(
-        float((slow - fast).abs().sum())
+        float((slow - fast).detach().abs().sum())
         for slow, fast in zip(before, learner.network.parameters(), strict=True)
     )
     after = zip(learner.teacher.parameters(), before, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from lam_models.command import UserError
 from lam_models.nn.imagenet import standardise
 from lam_models.nn.text import FrozenT5, T5Shape, make_text
-from lam_models.nn.vision import SHAPES, FrozenDinov2, VitShape, make_vision
+from lam_models.nn.vision import SHAPES, SHIPPED, FrozenDinov2, VitShape, make_vision
 
 
 def test_importing_the_leaf_does_not_import_transformers() -> None:
@@ -115,3 +116,59 @@ def test_all_that_a_t5_reads_with_is_in_its_state_dict_once() -> None:
     weights = FrozenT5(T5Shape(8, 1, 1, 8).build(16)).state_dict()
     assert len({value.data_ptr() for value in weights.values()}) == len(weights)
     assert (16, 8) in [tuple(value.shape) for value in weights.values()]
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> FrozenDinov2:
+    """As it comes with the package, which no hub is needed for."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    network = make_vision("table_vit", 8)
+    assert isinstance(network, FrozenDinov2)
+    network.load_released()
+    return network
+
+
+def table(x: int, y: int) -> torch.Tensor:
+    """A red block on a table before a wall, its upper left corner at these pixels."""
+    image = torch.tensor([0.55, 0.6, 0.65])[:, None, None].repeat(1, 64, 64)
+    image[:, 20:] = torch.tensor([0.72, 0.63, 0.5])[:, None, None]
+    image[:, y : y + 6, x : x + 6] = torch.tensor([0.85, 0.15, 0.1])[:, None, None]
+    return image[None]
+
+
+def test_the_shipped_network_is_small_and_says_where_it_comes_from(shipped: FrozenDinov2) -> None:
+    assert sum(p.numel() for p in shipped.parameters()) < 1_000_000
+    folder = SHIPPED / "table_vit"
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 2.5e6
+    origin = json.loads((folder / "origin.json").read_text())
+    assert {"data", "recipe", "nmse_of_positions"} <= set(origin)
+    assert all(p.dtype == torch.float32 for p in shipped.parameters())
+
+
+def test_loading_the_shipped_weights_twice_gives_the_same_features(shipped: FrozenDinov2) -> None:
+    image, again = table(29, 41), make_vision("table_vit", 8)
+    assert isinstance(again, FrozenDinov2)
+    assert not torch.allclose(again(image), shipped(image))
+    again.load_released()
+    assert torch.equal(again(image), shipped(image))
+
+
+@pytest.mark.parametrize("place", [(10, 34), (29, 41), (44, 50)])
+def test_the_shipped_features_follow_things_rather_than_noise_and_light(
+    shipped: FrozenDinov2, place: tuple[int, int]
+) -> None:
+    x, y = place
+    torch.manual_seed(0)
+    before = shipped(table(x, y))
+
+    def change(image: torch.Tensor) -> float:
+        return float((shipped(image) - before).square().mean())
+
+    half_a_patch, patch = change(table(x + 4, y)), change(table(x + 8, y))
+    noise = change((table(x, y) + 0.03 * torch.randn(1, 3, 64, 64)).clamp(0.0, 1.0))
+    assert noise < 0.5 * half_a_patch and half_a_patch < patch
+    assert change(0.9 * table(x, y)) < patch
+    # Most where the block was or is: its 6 pixels touch two columns and rows of patches at most.
+    moved = (shipped(table(x + 8, y)) - before).square().sum(-1)[0].argmax()
+    row, column = divmod(int(moved), 8)
+    assert row in (y // 8, (y + 5) // 8) and x // 8 <= column <= (x + 13) // 8

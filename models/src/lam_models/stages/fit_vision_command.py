@@ -26,7 +26,7 @@ class FitVision:
     depth: int = 4
     heads: int = 4
     latents: float = 1.0
-    steps: int = 2000
+    steps: int = 1500
     batch_size: int = 48
     learning_rate: float = 1.5e-3
     seed: int = 0

@@ -92,10 +92,10 @@ class Config:
     def small(cls) -> Config:
         return cls(
             image_size=64,
-            vision="patches",
+            vision="table_vit",
             patch=8,
             text="bytes",
-            width=128,
+            width=64,
             encoder_depth=2,
             decoder_depth=2,
             heads=4,
