@@ -105,7 +105,7 @@ def test_probes_by_group_read_what_is_there_and_nothing_else() -> None:
         held_out(episodes, 0),
     )
     assert errors["linear"]["plain"] < 0.02 < 0.8 < errors["linear"]["bent"]
-    assert errors["mlp"]["bent"] < 0.4
+    assert errors["mlp"]["bent"] < 0.4 and errors["constant"]["plain"] == pytest.approx(1, abs=0.1)
     assert min(errors["linear"]["absent"], errors["mlp"]["absent"]) > 0.8
     assert errors["linear"]["plain"] < errors["linear"]["all"] < errors["linear"]["absent"]
 

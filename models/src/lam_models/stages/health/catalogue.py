@@ -23,7 +23,7 @@ class Section:
 
 
 PROBE_FORMULA = (
-    "NMSE = E‖â − a‖² / Σ_d Var(a_d), 0 reads the action, a constant predictor has 1. Probes are "
+    "NMSE = E‖â − a‖² / Σ_d Var(a_d), 0 reads the action, a constant guess has 1. Probes are "
     "fitted on some episodes, ridge and stopping time chosen within them, and reported on others. "
     "Raw frames: o and o′ − o as 16 × 16 pixels, 128 main directions: what an untrained look gives."
 )

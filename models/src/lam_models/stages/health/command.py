@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from lam_models.data.clips import Clips
     from lam_models.stages.health.examine import Report
     from lam_models.stages.health.truth import Names
-    from lam_models.systems.roles import VideoConfig
 
 SUMMARY = "measure what a trained model's latents hold, and name what is wrong with them"
 
@@ -105,7 +104,7 @@ def _device(name: str) -> str:
 
 
 def _sample(
-    args: argparse.Namespace, dataset: Path, camera: str | None, config: VideoConfig
+    args: argparse.Namespace, dataset: Path, camera: str | None, config: Any
 ) -> tuple[Clips, Clips, Names]:
     from lam_models.stages.health.sample import sample
 

@@ -40,6 +40,8 @@ def probes(train: Material, test: Material, seed: int, notes: list[str]) -> Valu
     inputs = _inputs(train, test) | {"_frames": _frames(train, test)}
     for suffix, (x_fit, x_test) in inputs.items():
         errors = reading.read_groups((x_fit, fit), (x_test, truth), groups, judging, seed)
+        constant = errors.pop("constant")
+        found |= {f"probe.constant.{group}": error for group, error in constant.items()}
         for kind, by_group in errors.items():
             found |= {f"probe.{kind}{suffix}.{group}": e for group, e in by_group.items()}
     columns = sorted({column for group in groups.values() for column in group})

@@ -22,6 +22,9 @@ from lam_models.stages.health.prediction import prediction
 from lam_models.stages.health.subject import Subject, elsewhere
 from lam_models.stages.health.truth import Names
 
+# Below this many, what is reported depends much on which they are.
+_FEW_EPISODES = 10
+
 
 @dataclass(frozen=True)
 class Report:
@@ -73,6 +76,9 @@ def examine(
     codes, size = test.latents.codes, model.spec().codebook_size
     values: Values = {"latent.spread": spread(test.latents.values)}
     notes: list[str] = []
+    episodes = len(np.unique(test_clips.episodes))
+    if episodes < _FEW_EPISODES:
+        notes.append(f"Only {episodes} episodes are reported on: other ones may say otherwise.")
     values |= probes(train, test, seed, notes)
     values |= leaks(train, test, seed, notes)
     if codes is not None:

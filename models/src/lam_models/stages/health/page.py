@@ -104,7 +104,8 @@ def _probes(report: Report, pictures: Mapping[str, bytes]) -> Iterable[str]:
     table = probe_table(report.flat())
     if not table:
         return
-    kinds = [(kind, label) for kind, label, _ in KINDS if any(kind in r for r in table.values())]
+    named = [("constant", "constant guess"), *((kind, label) for kind, label, _ in KINDS)]
+    kinds = [(kind, label) for kind, label in named if any(kind in r for r in table.values())]
     yield f"<h2>Reading the true action</h2><p><small>{escape(PROBE_FORMULA)}</small></p>"
     yield _picture("probes", "probes", pictures)
     yield _table(
@@ -149,7 +150,7 @@ def _notes(report: Report) -> str:
     if not report.notes:
         return ""
     items = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    return f"<h2>Left out</h2><ul>{items}</ul>"
+    return f"<h2>Notes</h2><ul>{items}</ul>"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -38,7 +38,7 @@ def draw(report: Report, shown: Gallery) -> dict[str, bytes]:
 def probe_table(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """NMSE of the action by group and kind of probe; "all" is the last group."""
     table: dict[str, dict[str, float]] = {}
-    for kind, _, _ in KINDS:
+    for kind in ("constant", *(name for name, _, _ in KINDS)):
         prefix = f"probe.{kind}."
         for name, value in values.items():
             if name.startswith(prefix):

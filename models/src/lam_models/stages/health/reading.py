@@ -95,11 +95,15 @@ def read_groups(
     judging: Bool[Tensor, " clips"],
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """NMSE by kind of probe and group; "all" weighs every column alike, by its deviation."""
+    """NMSE by kind of probe and group; "all" weighs every column alike, by its deviation.
+
+    "constant" guesses the mean of what is fitted on: 1, or more where the means differ.
+    """
     columns = sorted({c for group in groups.values() for c in group})
     at = {column: i for i, column in enumerate(columns)}
     targets, truth = standardise(fit[1][:, columns], test[1][:, columns])
     predicted = {
+        "constant": torch.zeros_like(truth),
         "linear": fit_linear(fit[0], targets, judging)(test[0]),
         "mlp": fit_mlp(fit[0], targets, judging, seed)(test[0]).double(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +14,13 @@ from lam_models.data.gap_actions import action_groups
 from lam_models.data.split import split_episodes
 from lam_models.stages.health.algebra import frames_needed
 from lam_models.stages.health.truth import Names
-from lam_models.systems.roles import VideoConfig
 
 _FEWEST_EPISODES = 4
 
 
 def sample(
     dataset: Path,
-    config: VideoConfig,
+    config: Any,
     *,
     camera: str | None = None,
     clips: int = 2000,
@@ -30,6 +30,7 @@ def sample(
 ) -> tuple[Clips, Clips, Names]:
     """`clips` to fit on and half as many to report on, as the system of `config` wants them.
 
+    config: a `systems.roles.VideoConfig`.
     validation, seed: with those of a training, what is reported on are the episodes that it kept
         for validation.
     """

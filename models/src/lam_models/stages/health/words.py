@@ -97,11 +97,12 @@ def _image(n: Numbers) -> list[Illness]:
 def _action(n: Numbers) -> list[Illness]:
     found = []
     linear, mlp = n.get("probe.linear.all"), n.get("probe.mlp.all")
-    if linear is not None and mlp is not None and min(linear, mlp) >= 0.9:
+    constant = n.get("probe.constant.all", 1.0)
+    if linear is not None and mlp is not None and min(linear, mlp) >= 0.9 * constant:
         said = (
             f"The true action can hardly be read from the latent (NMSE {linear:.2f} linear, "
-            f"{mlp:.2f} MLP; 1 is a constant). Usually helps: a few labelled episodes, "
-            "prediction in a feature space, a gap that fits the speed of the motion."
+            f"{mlp:.2f} MLP; {constant:.2f} for a constant guess). Usually helps: a few labelled "
+            "episodes, prediction in a feature space, a gap that fits the speed of the motion."
         )
         found.append(Illness("ill", "no action in the latent", said))
     raw = n.get("probe.linear_frames.all")
