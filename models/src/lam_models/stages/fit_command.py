@@ -19,7 +19,7 @@ _EXAMPLES = """examples:
   lam fit univla_stage1 data/push --out models/stage1
   lam fit univla data/push --out models/univla --after models/stage1
   lam fit lapa clips/ --out models/big --preset paper --set width=512 --set codebook_size=16
-  accelerate launch "$(command -v lam)" fit lapa data/push --out models/lapa    (several GPUs)
+  accelerate launch --no_python lam fit lapa data/push --out models/lapa    (several GPUs)
 """
 
 
