@@ -16,6 +16,8 @@ SYSTEMS: dict[str, str] = {
     "univla": "lam_models.systems.univla_stage2:UniVla",
     "igor": "lam_models.systems.igor:Igor",
     "lapo": "lam_models.systems.lapo:Lapo",
+    "laom": "lam_models.systems.laom:Laom",
+    "idm": "lam_models.systems.idm:Idm",
     "farsighted": "lam_models.systems.farsighted:Farsighted",
 }
 

@@ -75,16 +75,16 @@ class Config:
     @classmethod
     def tiny(cls) -> Config:
         return cls(
-            image_size=32,
-            channels=(8, 8, 16),
+            image_size=16,
+            channels=(4, 8),
             residual_blocks=1,
             features=32,
             tokens_each=2,
             code_dim=8,
             codebook_size=16,
             codebook_decay=0.99,
-            unet_base=8,
-            unet_stages=3,
+            unet_base=4,
+            unet_stages=2,
             learning_rate=1e-3,
             batch_size=16,
             steps=200,
@@ -98,6 +98,7 @@ class Config:
             residual_blocks=1,
             features=128,
             tokens_each=2,
+            code_dim=4,
             codebook_size=32,
             codebook_decay=0.99,
             unet_base=8,
@@ -160,7 +161,7 @@ class Lapo(nn.Module):
         self, frames: Float[Tensor, "steps 3 3 height width"]
     ) -> Float[Tensor, "steps tokens dim"]:
         """The latent of each step from the frames before, at and after it, before quantisation."""
-        flat = self.inverse(centred(frames).flatten(1, 2))
+        flat = self.inverse(stacked(frames))
         return flat.unflatten(1, (self.config.tokens, self.config.code_dim))
 
     @torch.no_grad()
@@ -182,7 +183,7 @@ class Lapo(nn.Module):
     ) -> Float[Tensor, "batch 3 height width"]:
         """The frame that follows the last of `state`, by that and the one before it."""
         past = state[:, -2:] if state.shape[1] > 1 else state.repeat(1, 2, 1, 1, 1)
-        made = self.world(centred(past).flatten(1, 2), values.flatten(1))
+        made = self.world(stacked(past), values.flatten(1))
         return made.tanh() / 2.0 + 0.5
 
     def spec(self) -> LatentSpec:
@@ -209,6 +210,9 @@ def steps_of(
     return torch.stack([before, clips[:, :-1], clips[:, 1:]], dim=2)
 
 
-def centred(pixels: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Pixels as the networks read them, from -0.5 to 0.5."""
-    return pixels - 0.5
+def stacked(
+    frames: Float[Tensor, "batch time 3 height width"],
+) -> Float[Tensor, "batch time*3 height width"]:
+    """Frames as the networks read them: one image of many channels, from -0.5 to 0.5."""
+    # Channels last, which the convolutions pass on: a third faster on a CPU.
+    return (frames - 0.5).flatten(1, 2).contiguous(memory_format=torch.channels_last)
