@@ -39,7 +39,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One script: what it measures, what it aims at, and how its rows are drawn (path to write)."""
+    """One script: what it measures, what it aims at, and how its rows are drawn (path to write).
+
+    table: the rows that are printed, where the measured ones are too many to read.
+    findings: what follows from the rows beside the goals; printed and saved, met or not.
+    """
 
     name: str
     summary: str
@@ -47,6 +51,8 @@ class Benchmark:
     draw: Callable[[list[Row], Path], None]
     goals: Sequence[Goal] = ()
     seeds: Sequence[int] = ()
+    table: Callable[[list[Row]], list[Row]] | None = None
+    findings: Callable[[list[Row]], list[Row]] | None = None
 
 
 def machine() -> dict[str, str | int]:
@@ -123,12 +129,16 @@ def main(benchmark: Benchmark) -> None:
             "commit": commit(),
             "seeds": list(benchmark.seeds),
             "duration_s": round(time.monotonic() - started, 1),
+            **({"findings": benchmark.findings(rows)} if benchmark.findings else {}),
             "rows": rows,
         }
         folder.mkdir(parents=True, exist_ok=True)
         saved.write_text(json.dumps(result, indent=1) + "\n")
         benchmark.draw(rows, folder / f"{benchmark.name}.png")
-    show(rows, f"{benchmark.summary} [{saved.relative_to(ROOT)}]")
+    shown = benchmark.table(rows) if benchmark.table else rows
+    show(shown, f"{benchmark.summary} [{saved.relative_to(ROOT)}]")
+    if benchmark.findings and (findings := benchmark.findings(rows)):
+        show(findings, "What follows")
     if args.quick:
         print("The goals are those of the full run.")
     elif not judge(benchmark.goals, rows) and args.check:
