@@ -144,7 +144,9 @@ class FrameCache:
         """One column over all rows, None where the source has none of this name."""
         if key not in self.names:
             return None
-        return self._columns.setdefault(key, np.load(self.path / f"{key}.npy", mmap_mode="r"))
+        if key not in self._columns:
+            self._columns[key] = np.load(self.path / f"{key}.npy", mmap_mode="r")
+        return self._columns[key]
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:

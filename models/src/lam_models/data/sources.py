@@ -188,13 +188,10 @@ def _examine(path: Path) -> tuple[int, float, str]:
         height, width = video.size
         if video.frame_count < _FEWEST_FRAMES:
             raise UserError(_too_short(video.frame_count))
-        stated = 0.0 if boxed else video.stated_duration_s * video.fps
-        if video.frame_count < _DURATION_SHARE * stated - 1:
-            raise UserError(
-                f"truncated: {video.frame_count} frames at {video.fps:g} a second, "
-                f"of {video.stated_duration_s:g} s"
-            )
-        return video.frame_count, video.fps, f"{width}x{height}"
+        shown_s = video.period_count / video.fps
+        if not boxed and shown_s < _DURATION_SHARE * video.stated_duration_s - 1 / video.fps:
+            raise UserError(f"truncated: {shown_s:.3g} of {video.stated_duration_s:.3g} s")
+        return video.period_count, video.fps, f"{width}x{height}"
     finally:
         video.close()
 
@@ -214,6 +211,6 @@ def _files_hash(root: Path, paths: Sequence[Path]) -> str:
     """Names, sizes and times of change: reading terabytes of video to name them takes too long."""
     digest = hashlib.sha256()
     for path in paths:
-        stat = path.stat()
+        stat = path.stat() if path.exists() else path.lstat()  # A link may point nowhere.
         digest.update(f"{path.relative_to(root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -175,7 +175,10 @@ class VideoFile:
         self._rate, self._tick_s = Fraction(rate), Fraction(tick_s)
         self._first_tick = self._stream.start_time or 0
         self._frames: Iterator[av.VideoFrame] = iter(())
-        self.frame_count = self._stream.frames or self._count_packets()
+        # Periods of the rate until the last frame is over: of a varying rate, more than frames.
+        self.frame_count = self.period_count = self._stream.frames
+        if not self.frame_count:
+            self.frame_count, self.period_count = self._count_packets()
         self._next = self.frame_count  # Nothing can be read on: the first read seeks.
 
     @property
@@ -244,10 +247,13 @@ class VideoFile:
         ticks = (frame.pts or 0) - self._first_tick
         return round(ticks * self._tick_s * self._rate)
 
-    def _count_packets(self) -> int:
-        count = sum(packet.pts is not None for packet in self._container.demux(self._stream))
+    def _count_packets(self) -> tuple[int, int]:
+        """Frames, and periods until the last of them is over."""
+        packets = self._container.demux(self._stream)
+        ticks = [packet.pts - self._first_tick for packet in packets if packet.pts is not None]
         self._container.seek(0)
-        return count
+        last = round(max(ticks, default=0) * self._tick_s * self._rate)
+        return len(ticks), max(last + 1, len(ticks))
 
 
 def check_whole(path: Path) -> None:
