@@ -32,7 +32,14 @@ from rich.console import Console
 
 from lam_models.command import UserError, unknown
 from lam_models.data.cache_build import build
-from lam_models.data.sources import Skipped, Source, open_source, refuse
+from lam_models.data.sources import (
+    Skipped,
+    Source,
+    identify,
+    open_source,
+    refuse,
+    report_left_out,
+)
 from lam_models.strict_json import from_json, to_json
 
 KINDS = ("raw", "jpeg")
@@ -186,20 +193,21 @@ def open_cache(
     """
     if kind not in KINDS:
         raise unknown("kind of cache", kind, KINDS)
-    opened = open_source(source, camera)
-    if strict:
-        refuse(opened.skipped, opened.path)
-    word = opened.camera.rpartition(".")[2]
+    identity = identify(source, camera)
+    word = identity.camera.rpartition(".")[2]
     root = cache_folder(folder)
-    target = root / f"v{_VERSION}-{opened.content_hash[:16]}-{word}-{size}-{kind}"
+    target = root / f"v{_VERSION}-{identity.content_hash[:16]}-{word}-{size}-{kind}"
     root.mkdir(parents=True, exist_ok=True)
     with _locked(target):
         if not target.exists():
+            opened = open_source(identity)
+            if strict:
+                refuse(opened.skipped, identity.path)
             _build(target, opened, size, kind)
     cache = FrameCache(target)
     if strict:
-        refuse(cache.skipped, opened.path)
-    _report(cache, opened.path)
+        refuse(cache.skipped, identity.path)
+    _report(cache, identity.path)
     return cache
 
 
@@ -267,11 +275,6 @@ def _locked(target: Path) -> Iterator[None]:
 
 def _report(cache: FrameCache, path: Path) -> None:
     """Say what is not as the user may think it is."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     for note in cache.contents.notes:
-        console.print(f"{path}: {note}", markup=False)
-    if cache.skipped:
-        total = len(cache.skipped) + len(cache.episodes)
-        console.print(f"{path}: {len(cache.skipped)} of {total} episodes left out:", markup=False)
-        for one in cache.skipped:
-            console.print(f"  {one.name}: {one.reason}", markup=False)
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"{path}: {note}")
+    report_left_out(path, cache.skipped, len(cache.skipped) + len(cache.episodes))

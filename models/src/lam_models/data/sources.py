@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
+from rich.console import Console
 
 from lam_models.command import UserError, unknown
 from lam_models.data.lerobot_layout import INFO_PATH
@@ -83,27 +84,35 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def open_source(path: Path | str, camera: str | None = None) -> Source:
-    """The source at `path`.
+@dataclass(frozen=True)
+class Identity:
+    """A source by name, known without opening a video of it. dataset: None for plain videos."""
+
+    path: Path
+    camera: str
+    content_hash: str
+    dataset: Dataset | None = None
+
+
+def identify(path: Path | str, camera: str | None = None) -> Identity:
+    """What lies at `path`.
 
     camera: key of a LeRobot dataset's camera, or its last word ("front"); None takes the first.
         The camera of plain videos is called this (None: "video").
-    A damaged LeRobot dataset is refused by name; a damaged plain video is among the `skipped`.
+    A damaged LeRobot dataset is refused by name.
     """
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"no dataset and no folder of videos at {path}")
     if (path / INFO_PATH).is_file():
-        return _dataset_source(Dataset.open(path), camera)
-    return _video_source(path, camera or VIDEO_CAMERA)
+        dataset = Dataset.open(path)
+        return Identity(path, camera_named(camera, dataset.cameras), dataset.content_hash, dataset)
+    return Identity(path, camera or VIDEO_CAMERA, _files_hash(path, video_paths(path)))
 
 
-def quick_hash(path: Path | str) -> str:
-    """The content hash that `open_source` would say, without opening a video."""
-    path = Path(path)
-    if (path / INFO_PATH).is_file():
-        return Dataset.open(path).content_hash
-    return _files_hash(path, video_paths(path))
+def open_source(identity: Identity) -> Source:
+    """Its episodes; damaged and empty ones are among the `skipped`."""
+    return _video_source(identity) if identity.dataset is None else _dataset_source(identity)
 
 
 def camera_named(name: str | None, cameras: Sequence[str]) -> str:
@@ -126,8 +135,18 @@ def refuse(skipped: Sequence[Skipped], where: Path) -> None:
         raise UserError(f"{where}: {len(skipped)} cannot be used: {listing}{more}")
 
 
-def _dataset_source(dataset: Dataset, camera: str | None) -> Source:
-    key = camera_named(camera, dataset.cameras)
+def report_left_out(where: Path, skipped: Sequence[Skipped], total: int) -> None:
+    """Say on standard error what is left out of `total` episodes."""
+    if skipped:
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{where}: {len(skipped)} of {total} episodes left out:")
+        for one in skipped:
+            console.print(f"  {one.name}: {one.reason}")
+
+
+def _dataset_source(identity: Identity) -> Source:
+    dataset = identity.dataset
+    assert dataset is not None
     episodes, skipped = [], []
     for one in dataset.episodes:
         name = f"episode {one.index}"
@@ -135,14 +154,14 @@ def _dataset_source(dataset: Dataset, camera: str | None) -> Source:
             skipped.append(Skipped(name, _too_short(one.length)))
             continue
         instruction = one.tasks[0] if one.tasks else ""
-        span = one.videos[key]
+        span = one.videos[identity.camera]
         rate = float(dataset.fps)
         episodes.append(SourceEpisode(one.index, name, rate, instruction, span, one.start))
     present = [column for column in COLUMNS if column in dataset.schema.columns]
     return Source(
-        path=dataset.path,
-        camera=key,
-        content_hash=dataset.content_hash,
+        path=identity.path,
+        camera=identity.camera,
+        content_hash=identity.content_hash,
         episodes=tuple(episodes),
         constant_rate=True,
         columns={column: dataset.column(column).astype(np.float32) for column in present},
@@ -151,12 +170,12 @@ def _dataset_source(dataset: Dataset, camera: str | None) -> Source:
     )
 
 
-def _video_source(root: Path, camera: str) -> Source:
-    paths = video_paths(root)
+def _video_source(identity: Identity) -> Source:
+    root = identity.path
     episodes, skipped = [], []
     sizes: Counter[str] = Counter()
     row = 0
-    for index, path in enumerate(paths):
+    for index, path in enumerate(video_paths(root)):
         name = str(path.relative_to(root))
         try:
             length, fps, size = _examine(path)
@@ -169,8 +188,8 @@ def _video_source(root: Path, camera: str) -> Source:
         row += length
     return Source(
         path=root,
-        camera=camera,
-        content_hash=_files_hash(root, paths),
+        camera=identity.camera,
+        content_hash=identity.content_hash,
         episodes=tuple(episodes),
         constant_rate=False,
         skipped=tuple(skipped),

@@ -13,6 +13,7 @@ from lam_models.command import UserError
 from lam_models.data.cache import open_cache
 from lam_models.data.clips import ClipSampler
 from lam_models.data.prefetch import Prefetch
+from lam_models.data.sources import refuse, report_left_out
 from lam_models.data.split import split_episodes
 from lam_models.stages.batches import action_statistics, to_batch
 from lam_models.stages.fit_settings import FitSettings
@@ -100,7 +101,7 @@ def open_fit_data(settings: FitSettings, config: Any, *, needs_actions: bool) ->
     if share is not None:
         labelled = _labelled(training, share, settings.seed)
         stats = _statistics(sampler(labelled), settings)
-    return FitData(
+    data = FitData(
         training=sampler(training),
         validation=sampler(held) if held else None,
         camera=cache.camera,
@@ -108,6 +109,11 @@ def open_fit_data(settings: FitSettings, config: Any, *, needs_actions: bool) ->
         action_stats=stats,
         labelled=tuple(labelled),
     )
+    too_short = data.training.too_short + (data.validation.too_short if data.validation else ())
+    if settings.strict:
+        refuse(too_short, settings.dataset)
+    report_left_out(settings.dataset, too_short, len(cache.episodes))
+    return data
 
 
 def _labelled(training: list[int], share: float, seed: int) -> list[int]:
