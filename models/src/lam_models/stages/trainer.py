@@ -74,6 +74,9 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(step)
         loss, logged = self._objective(batch)
+        if not loss.requires_grad:
+            # Compiled, a loss may lose its gradient to a detached value that equals it.
+            raise UserError("the loss has no gradient; where it was compiled, train without")
         self._accelerator.backward(loss)
         greatest = self.recipe.gradient_clip or math.inf
         norm: Any = self._accelerator.clip_grad_norm_(self._trained, greatest)
