@@ -11,6 +11,7 @@ import pytest
 from recordings import write_dataset
 
 from lam_models.command import UserError
+from lam_models.data import latents as latents_module
 from lam_models.data.latents import LatentOrigin, Latents, LatentsWriter, Rows
 from lam_models.data.lerobot_read import Dataset
 from lam_models.types import LatentSpec
@@ -39,8 +40,9 @@ def rows_of(start: int, stop: int, space: LatentSpec) -> Rows:
 
 def write(dataset: Dataset, space: LatentSpec = DISCRETE, camera: str = "front") -> LatentsWriter:
     writer = LatentsWriter(dataset, LatentOrigin(space, camera, dataset.content_hash))
-    for file in writer.missing():
-        writer.write(file, rows_of(file.start, file.stop, space))
+    for piece in writer.missing():
+        writer.write(piece, rows_of(piece.start, piece.stop, space))
+    writer.finish()
     return writer
 
 
@@ -74,20 +76,31 @@ def test_the_data_are_the_same_data_with_and_without(dataset: Dataset):
     assert Dataset.open(dataset.path).content_hash == before
 
 
-def test_whole_files_are_kept_and_a_started_one_is_redone(dataset: Dataset):
-    writer = write(dataset)
-    assert writer.missing() == []
-    files = sorted(writer.path.glob("*/*.parquet"))
-    files[-1].rename(files[-1].with_name(files[-1].name + ".partial"))
-    with pytest.raises(UserError, match="is missing: label the dataset again"):
-        Latents.open(dataset)
-    kept = {path: path.stat().st_mtime_ns for path in files[:-1]}
-    again = LatentsWriter(dataset, LatentOrigin(DISCRETE, "front", dataset.content_hash))
-    assert [one.target for one in again.missing()] == files[-1:]
-    write(dataset)
-    assert {path: path.stat().st_mtime_ns for path in files[:-1]} == kept
-    assert not list(writer.path.rglob("*.partial"))
-    Latents.open(dataset)
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latents_module, "_PIECE_ROWS", 3)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_written_is_never_written_again(dataset: Dataset):
+    """Whatever the piece after which it stopped, and even before the pieces are joined."""
+    origin = LatentOrigin(DISCRETE, "front", dataset.content_hash)
+    whole = LatentsWriter(dataset, origin).missing()
+    assert len(whole) >= 5
+    for done in range(len(whole)):
+        writer = LatentsWriter(dataset, origin)
+        assert writer.missing() == whole[done:]
+        with pytest.raises(UserError, match="is missing: label the dataset again"):
+            Latents.open(dataset)
+        piece = writer.missing()[0]
+        writer.write(piece, rows_of(piece.start, piece.stop, DISCRETE))
+    last = LatentsWriter(dataset, origin)
+    assert last.missing() == []
+    last.finish()
+    assert last.missing() == []
+    assert not [path for path in last.path.rglob("*") if path.suffix in (".partial", ".pieces")]
+    expected = rows_of(0, sum(LENGTHS), DISCRETE)
+    np.testing.assert_array_equal(Latents.open(dataset).rows.values, expected.values)
 
 
 def test_spaces_lie_apart_and_are_chosen_by_name_or_hash(dataset: Dataset):

@@ -9,12 +9,14 @@
         motion_valid                    bool: whether the gap ends within the episode
 
 LeRobot reads none of it, and it is no part of the dataset's content hash. A file under its own name
-is whole, so that an interrupted labelling goes on with the next file.
+is whole; until it is, its rows gather in pieces in file-000.pieces/, and an interrupted labelling
+goes on with the next piece.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,8 @@ from lam_models.types import LatentSpec
 
 FOLDER = "latents"
 _SPEC = "spec.json"
+# What an interruption costs at most.
+_PIECE_ROWS = 2048
 _ROW_NAMES = ("index", "episode_index", "frame_index")
 
 
@@ -62,8 +66,17 @@ class DataFile:
     target: Path
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Rows start, ... stop - 1 of a dataset, and where they wait for the rest of their file."""
+
+    start: int
+    stop: int
+    target: Path
+
+
 class LatentsWriter:
-    """Writes the latents of a dataset file by file; goes on where another stopped.
+    """Writes the latents of a dataset piece by piece; goes on where another stopped.
 
     Raises UserError where latents of the same space but another camera or other data lie.
     """
@@ -81,26 +94,39 @@ class LatentsWriter:
         else:
             _check_same(origin, _read_origin(self.path), self.path)
 
-    def missing(self) -> list[DataFile]:
-        """The files that are still to be written, in order."""
-        return [one for one in data_files(self._dataset, self.path) if not one.target.exists()]
+    def missing(self) -> list[Piece]:
+        """What is still to be written, in order."""
+        files = [one for one in data_files(self._dataset, self.path) if not one.target.exists()]
+        return [p for file in files for p in _pieces(file) if not p.target.exists()]
 
-    def write(self, file: DataFile, rows: Rows) -> None:
-        """Write beside the target and rename."""
-        if len(rows.values) != file.stop - file.start:
-            raise ValueError(f"{len(rows.values)} rows for {file.start}:{file.stop}")
+    def write(self, piece: Piece, rows: Rows) -> None:
+        """Keep the rows of one piece."""
+        if len(rows.values) != piece.stop - piece.start:
+            raise ValueError(f"{len(rows.values)} rows for {piece.start}:{piece.stop}")
         columns = {
-            name: self._dataset.column(name)[file.start : file.stop, 0] for name in _ROW_NAMES
+            name: self._dataset.column(name)[piece.start : piece.stop, 0] for name in _ROW_NAMES
         }
         arrays: dict[str, pa.Array] = {name: pa.array(v) for name, v in columns.items()}
         if rows.codes is not None:
             arrays["motion_codes"] = _lists(rows.codes)
         arrays["motion_values"] = _lists(rows.values.reshape(len(rows.values), -1))
         arrays["motion_valid"] = pa.array(rows.valid)
-        file.target.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.target.with_name(file.target.name + ".partial")
-        pq.write_table(pa.table(arrays), partial, compression="snappy")
-        partial.rename(file.target)
+        piece.target.parent.mkdir(parents=True, exist_ok=True)
+        partial = piece.target.with_suffix(".partial")
+        pq.write_table(pa.table(arrays), partial)
+        partial.rename(piece.target)
+
+    def finish(self) -> None:
+        """Join the pieces of each file; none may be missing."""
+        for file in data_files(self._dataset, self.path):
+            pieces = list(_pieces(file))
+            if not file.target.exists():
+                partial = file.target.with_suffix(".partial")
+                with pq.ParquetWriter(partial, pq.read_schema(pieces[0].target)) as joined:
+                    for piece in pieces:
+                        joined.write_table(pq.read_table(piece.target))
+                partial.rename(file.target)
+            shutil.rmtree(pieces[0].target.parent, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -162,6 +188,13 @@ def data_files(dataset: Dataset, path: Path) -> Iterator[DataFile]:
         relative = Path(episode.data.parent.name) / episode.data.name
         yield DataFile(episodes[first].start, episode.stop, path / relative)
         first = i + 1
+
+
+def _pieces(file: DataFile) -> Iterator[Piece]:
+    folder = file.target.with_suffix(".pieces")
+    for start in range(file.start, file.stop, _PIECE_ROWS):
+        stop = min(start + _PIECE_ROWS, file.stop)
+        yield Piece(start, stop, folder / f"{start}.parquet")
 
 
 def _chosen(dataset: Dataset, space: str | None) -> Path:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int64
 from lam_models.command import UserError
 from lam_models.data.cache import open_cache
 from lam_models.data.clips import Clips, ClipSampler
-from lam_models.data.latents import DataFile, LatentOrigin, Latents, LatentsWriter, Rows
+from lam_models.data.latents import LatentOrigin, Latents, LatentsWriter, Piece, Rows
 from lam_models.data.lerobot_layout import INFO_PATH
 from lam_models.data.lerobot_read import Dataset
 from lam_models.data.prefetch import Prefetch
@@ -53,10 +53,11 @@ def label(
     writer = LatentsWriter(rows, LatentOrigin(opened.model.spec(), key, rows.content_hash))
     missing = writer.missing()
     labelling = _Labelling(opened.model, device, clips, _Places.of(rows, clips), batch_size)
-    total = sum(file.stop - file.start for file in missing)
+    total = sum(piece.stop - piece.start for piece in missing)
     with frames_progress(f"labelling {dataset.name}", total) as bar:
-        for file in missing:
-            writer.write(file, labelling.label(file, bar))
+        for piece in missing:
+            writer.write(piece, labelling.label(piece, bar))
+    writer.finish()
     return Latents.open(rows, writer.path.name)
 
 
@@ -104,9 +105,9 @@ class _Labelling:
     places: _Places
     batch_size: int
 
-    def label(self, file: DataFile, bar: FramesProgress) -> Rows:
-        """The latents of the rows of a file; zeros, and not valid, where an episode is damaged."""
-        rows = np.arange(file.start, file.stop)
+    def label(self, piece: Piece, bar: FramesProgress) -> Rows:
+        """The latents of some rows; zeros, and not valid, where an episode is damaged."""
+        rows = np.arange(piece.start, piece.stop)
         usable = rows[self.places.episodes[rows] >= 0]
         batches = [usable[i : i + self.batch_size] for i in range(0, len(usable), self.batch_size)]
         space = self.model.spec()
@@ -116,9 +117,9 @@ class _Labelling:
         with Prefetch(lambda i: self._clips(batches[i]), stop=len(batches)) as made:
             for part, clips in zip(batches, made, strict=True):
                 encoded = self._encode(clips)
-                values[part - file.start] = encoded.values[:, history].float().cpu()
+                values[part - piece.start] = encoded.values[:, history].float().cpu()
                 if encoded.codes is not None:
-                    codes[part - file.start] = encoded.codes[:, history].cpu()
+                    codes[part - piece.start] = encoded.codes[:, history].cpu()
                 bar.advance(len(part))
         bar.advance(len(rows) - len(usable))
         return Rows(values, codes if space.codebook_size else None, self._valid(rows))

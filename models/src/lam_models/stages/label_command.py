@@ -10,7 +10,7 @@ from lam_models.command import UserError
 SUMMARY = "write a model's latents beside a dataset"
 
 _EPILOG = """The latents go to DATASET/latents/<space>-<hash>/, in parquet files that match the
-dataset's own, row for row. Interrupted, the same command goes on with the file it was at."""
+dataset's own, row for row. Interrupted, the same command goes on where it was."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             device=_device(args.device),
         )
     except KeyboardInterrupt:
-        print("Stopped; whole files are kept. The same command goes on with the next one.")
+        print("Stopped; what is labelled is kept. The same command goes on from there.")
         return 130
     print(f"{latents.path}: {describe(latents)}")
     return 0
