@@ -101,9 +101,9 @@ class Config:
             heads=4,
             code_dim=16,
             gap_s=0.25,
-            learning_rate=3e-4,
-            batch_size=32,
-            steps=5_000,
+            learning_rate=1e-3,
+            batch_size=16,
+            steps=2_000,
         )
 
 
