@@ -65,9 +65,10 @@ class Config:
         return replace(
             cls.tiny(),
             image_size=64,
-            channels=(16, 32, 32),
+            channels=(16, 32, 32, 32),
             head_width=128,
             gap_s=0.25,
+            learning_rate=3e-4,
             steps=3_000,
         )
 
