@@ -18,9 +18,9 @@ from lam_models.stages.fit_command import add_arguments
 from lam_models.stages.fit_data import open_fit_data
 from lam_models.stages.fit_lam import configured, fit
 from lam_models.stages.fit_settings import FitSettings, read_changes
-from lam_models.stages.journal import read_metrics
-from lam_models.stages.loop import Stopped
 from lam_models.stages.opening import open_system
+from lam_models.stages.training.journal import read_metrics
+from lam_models.stages.training.loop import Stopped
 from lam_models.systems import SYSTEMS, find
 
 EPISODES, FRAMES, FPS, SIZE = 8, 10, 10, 32
@@ -92,7 +92,7 @@ def test_stopped_it_resumes_to_the_same_model(
     whole = fit(settings)
     parts = dataclasses.replace(settings, out=settings.out.with_name("parts"))
     with monkeypatch.context() as patch:
-        patch.setattr("lam_models.stages.stopping.StopRequest.__bool__", lambda self: True)
+        patch.setattr("lam_models.stages.training.stopping.StopRequest.__bool__", lambda self: True)
         with pytest.raises(Stopped):
             fit(parts)
     with pytest.raises(UserError, match="holds an unfinished run; go on with --resume"):

@@ -18,9 +18,9 @@ from lam_models.nn.text import FrozenT5, T5Shape
 from lam_models.stages import import_weights as command
 from lam_models.stages.import_weights import Imported, import_weights
 from lam_models.stages.opening import open_system
-from lam_models.stages.release_files import read_tensors
-from lam_models.stages.release_layouts import LAYOUTS, Asked
-from lam_models.stages.release_networks import dinov2_renamed
+from lam_models.stages.releases.files import read_tensors
+from lam_models.stages.releases.layouts import LAYOUTS, Asked
+from lam_models.stages.releases.networks import dinov2_renamed
 from lam_models.systems.roles import ClipBatch
 
 SMALL = {"univla_stage1": Asked(image_size=32), "univla_stage2": Asked(image_size=32)}

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from lam_models.command import UserError
-from lam_models.stages.journal import TIMINGS, read_metrics
-from lam_models.stages.loop import Recipe, Stopped, mean_loss, recipe_of, train
-from lam_models.stages.snapshot import snapshots
+from lam_models.stages.training.journal import TIMINGS, read_metrics
+from lam_models.stages.training.loop import Recipe, Stopped, mean_loss, recipe_of, train
+from lam_models.stages.training.snapshot import snapshots
 from lam_models.systems import find
 from lam_models.systems.roles import ClipBatch
 

@@ -41,6 +41,23 @@ class Clips:
     instructions: tuple[str, ...]
 
 
+def join(first: Clips, second: Clips) -> Clips:
+    """The clips of both, of one sampler's cache, in order."""
+
+    def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+        return None if a is None or b is None else np.concatenate([a, b])
+
+    return Clips(
+        frames=np.concatenate([first.frames, second.frames]),
+        actions=both(first.actions, second.actions),
+        states=both(first.states, second.states),
+        environments=both(first.environments, second.environments),
+        episodes=np.concatenate([first.episodes, second.episodes]),
+        starts=np.concatenate([first.starts, second.starts]),
+        instructions=first.instructions + second.instructions,
+    )
+
+
 class ClipSampler:
     """The clips of some episodes of a cache.
 

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     settings = FitSettings(**given)
 
     from lam_models.stages.fit_lam import fit
-    from lam_models.stages.stopping import Stopped
+    from lam_models.stages.training.stopping import Stopped
 
     try:
         fit(settings)

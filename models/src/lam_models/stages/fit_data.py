@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,20 @@ from accelerate import PartialState
 
 from lam_models.command import UserError
 from lam_models.data.cache import open_cache
-from lam_models.data.clips import ClipSampler
+from lam_models.data.clips import ClipSampler, join
 from lam_models.data.prefetch import Prefetch
 from lam_models.data.sources import refuse, report_left_out
 from lam_models.data.split import split_episodes
 from lam_models.stages.batches import action_statistics, to_batch
 from lam_models.stages.fit_settings import FitSettings
-from lam_models.stages.recipe import Recipe
+from lam_models.stages.training.recipe import Recipe
 from lam_models.systems.roles import ClipBatch
 
 # Validation reads the same clips each time, spread over the episodes kept for it.
 _VALIDATION_CLIPS = 256
 _CLIPS_FOR_STATISTICS = 2048
+# Of each batch, where a system learns from clips without labels too: LAOM's authors take a fifth.
+LABELLED_PART = 0.25
 
 
 class Ahead:
@@ -52,7 +55,9 @@ class Ahead:
 class FitData:
     """action_stats: "mean" and "std" of each column, None where no actions may be used.
 
-    labelled: the episodes whose actions may be used.
+    labelled, labels: the episodes whose actions may be used, and their clips.
+    labelled_part: the part of every batch that is drawn from those. A few labels among many clips
+        would else be seen too seldom to be learnt from.
     """
 
     training: ClipSampler
@@ -61,11 +66,19 @@ class FitData:
     content_hash: str
     action_stats: Mapping[str, np.ndarray] | None
     labelled: tuple[int, ...]
+    labels: ClipSampler | None = None
+    labelled_part: float = 0.0
 
     def batch_at(self, step: int, recipe: Recipe, here: PartialState) -> ClipBatch:
         """This process's share of the batch of a step."""
         rank, ranks = here.process_index, here.num_processes
-        clips = self.training.batch_at(step, recipe.batch_size, recipe.seed, rank, ranks)
+        drawn = ranks * round(self.labelled_part * recipe.batch_size / ranks)
+        parts = [
+            sampler.batch_at(step, size, recipe.seed, rank, ranks)
+            for sampler, size in ((self.training, recipe.batch_size - drawn), (self.labels, drawn))
+            if sampler is not None and size
+        ]
+        clips = reduce(join, parts)
         return to_batch(clips, self.action_stats, here.device or "cpu", self.labelled)
 
     def validation_batches(self, recipe: Recipe, here: PartialState) -> Iterator[ClipBatch]:
@@ -97,10 +110,11 @@ def open_fit_data(settings: FitSettings, config: Any, *, needs_actions: bool) ->
     def sampler(episodes: list[int]) -> ClipSampler:
         return ClipSampler(cache, config.frames, config.gap_s, config.history, episodes)
 
-    labelled, stats = [], None
+    labelled, labels, stats = [], None, None
     if share is not None:
         labelled = _labelled(training, share, settings.seed)
-        stats = _statistics(sampler(labelled), settings)
+        labels = sampler(labelled)
+        stats = _statistics(labels, settings)
     data = FitData(
         training=sampler(training),
         validation=sampler(held) if held else None,
@@ -108,6 +122,8 @@ def open_fit_data(settings: FitSettings, config: Any, *, needs_actions: bool) ->
         content_hash=cache.content_hash,
         action_stats=stats,
         labelled=tuple(labelled),
+        labels=labels,
+        labelled_part=0.0 if labels is None else 1.0 if needs_actions else LABELLED_PART,
     )
     too_short = data.training.too_short + (data.validation.too_short if data.validation else ())
     if settings.strict:

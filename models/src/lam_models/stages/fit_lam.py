@@ -17,14 +17,14 @@ import torch
 
 from lam_models.checkpoint import CameraSpec, Spec, origin_now
 from lam_models.command import UserError, unknown
-from lam_models.stages.curves import draw_curves
 from lam_models.stages.fit_data import Ahead, FitData, open_fit_data
 from lam_models.stages.fit_settings import PRESETS, FitSettings
-from lam_models.stages.journal import METRICS, TIMINGS, read_metrics
-from lam_models.stages.loop import Recipe, Trained, mean_loss, recipe_of, train
 from lam_models.stages.opening import configure, open_system, save_system
-from lam_models.stages.snapshot import snapshots
-from lam_models.stages.trainer import place
+from lam_models.stages.training.curves import draw_curves
+from lam_models.stages.training.journal import METRICS, TIMINGS, read_metrics
+from lam_models.stages.training.loop import Recipe, Trained, mean_loss, recipe_of, train
+from lam_models.stages.training.snapshot import snapshots
+from lam_models.stages.training.trainer import place
 from lam_models.strict_json import to_json
 from lam_models.systems import find
 from lam_models.systems.roles import Trainable

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from lam_models.command import UserError, unknown
-from lam_models.stages.recipe import Precision
+from lam_models.stages.training.recipe import Precision
 
 PRESETS = ("paper", "small", "tiny")
 

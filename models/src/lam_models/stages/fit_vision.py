@@ -24,7 +24,7 @@ from lam_models.command import UserError
 from lam_models.nn.masked_vit import MaskedVit
 from lam_models.nn.vision import FrozenDinov2, VitShape
 from lam_models.stages.fit_vision_command import FitVision
-from lam_models.stages.loop import Recipe, train
+from lam_models.stages.training.loop import Recipe, train
 from lam_models.stages.vision_probe import (
     Scenes,
     as_floats,

@@ -19,8 +19,8 @@ from lam_models.command import UserError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from lam_models.stages.release_files import Tensors
-    from lam_models.stages.release_layouts import Asked, Layout
+    from lam_models.stages.releases.files import Tensors
+    from lam_models.stages.releases.layouts import Asked, Layout
 
 SUMMARY = "turn released weights of LAPA, UniVLA or villa-X into a model folder"
 
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lam_models.stages.release_layouts import Asked
+    from lam_models.stages.releases.layouts import Asked
 
     asked = Asked(args.image_size, args.gap_s, args.heads)
     done = import_weights(args.source, args.layout, args.out, asked, overwrite=args.overwrite)
@@ -84,8 +84,8 @@ def import_weights(
     """Write the model folder `out`. UserError, naming the first differences, for a misfit."""
     from lam_models.checkpoint import file_hash, origin_now
     from lam_models.stages.opening import save_system
-    from lam_models.stages.release_files import read_tensors
-    from lam_models.stages.release_layouts import Asked, configure, find_layout
+    from lam_models.stages.releases.files import read_tensors
+    from lam_models.stages.releases.layouts import Asked, configure, find_layout
     from lam_models.systems import find
 
     file = source / "model.safetensors" if source.is_dir() else source

@@ -128,7 +128,7 @@ class LinearLam(nn.Module):
 
     def decode(
         self, values: Float[Tensor, "batch 1 dim"], state: Float[Tensor, "batch time *frame"]
-    ) -> Float[Tensor, "batch *frame"]:
+    ) -> Float[Tensor, "batch ..."]:
         """The frame that follows the last of `state` by the latent's change."""
         present = state[:, -1]
         return self.predict(present.flatten(1), values[:, 0]).reshape(present.shape)

@@ -105,7 +105,7 @@ class Decoder(Protocol):
 class Seer(Protocol):
     """A video system that predicts features of a frame instead of its pixels."""
 
-    def see(self, frames: Float[Tensor, "batch *frame"]) -> Float[Tensor, "batch ..."]: ...
+    def see(self, frames: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]: ...
 
 
 @runtime_checkable

@@ -39,7 +39,7 @@ def sample(
     if count < _FEWEST_EPISODES:
         raise UserError(f"{dataset} has {count} episodes; a report needs {_FEWEST_EPISODES}")
     # Two are the fewest among which a clip of another episode can be found.
-    training, held = split_episodes(count, max(validation, 2 / count), seed)
+    training, held = split_episodes(opened.instructions, max(validation, 2 / count), seed)
     history, frames = config.history, max(config.frames, frames_needed(config.history))
 
     def draw(episodes: np.ndarray, most: int) -> Clips:

@@ -29,9 +29,9 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.tensor import DTensor
 
 from lam_models.command import UserError
-from lam_models.stages.ema import Ema
-from lam_models.stages.recipe import Precision, Recipe
-from lam_models.stages.snapshot import random_state, restore_random_state
+from lam_models.stages.training.ema import Ema
+from lam_models.stages.training.recipe import Precision, Recipe
+from lam_models.stages.training.snapshot import random_state, restore_random_state
 from lam_models.systems.roles import ClipBatch
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lam_models.command import UserError
 from lam_models.nn import text, vision
-from lam_models.stages.release_files import Tensors
+from lam_models.stages.releases.files import Tensors
 
 Shape = TypeVar("Shape", vision.VitShape, text.T5Shape)
 

@@ -27,11 +27,11 @@ from torch import Tensor
 
 from lam_models.command import UserError
 from lam_models.stages.batches import batch_tensors, to_device
-from lam_models.stages.journal import Journal
-from lam_models.stages.recipe import Recipe, recipe_of
-from lam_models.stages.snapshot import read_snapshot, snapshots, write_snapshot
-from lam_models.stages.stopping import Stopped, StopRequest
-from lam_models.stages.trainer import Trainer
+from lam_models.stages.training.journal import Journal
+from lam_models.stages.training.recipe import Recipe, recipe_of
+from lam_models.stages.training.snapshot import read_snapshot, snapshots, write_snapshot
+from lam_models.stages.training.stopping import Stopped, StopRequest
+from lam_models.stages.training.trainer import Trainer
 from lam_models.systems.roles import ClipBatch
 
 __all__ = ["Recipe", "Stopped", "Trained", "mean_loss", "recipe_of", "train"]

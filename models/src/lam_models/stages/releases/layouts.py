@@ -16,8 +16,8 @@ from typing import Any
 from torch import Tensor
 
 from lam_models.command import UserError, unknown
-from lam_models.stages.release_files import Tensors
-from lam_models.stages.release_networks import (
+from lam_models.stages.releases.files import Tensors
+from lam_models.stages.releases.networks import (
     DINOV2,
     T5,
     count,

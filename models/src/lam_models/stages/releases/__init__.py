@@ -1,0 +1,1 @@
+"""Released weights: read safely (files.py), recognised (layouts.py), renamed (networks.py)."""
