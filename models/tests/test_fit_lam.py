@@ -9,41 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import PartialState
+from squares import NAMES, record_squares
 
 from lam_models.command import UserError
-from lam_models.data.lerobot_layout import Schema, camera, vector
-from lam_models.data.lerobot_write import DatasetWriter
 from lam_models.stages.batches import action_statistics, to_batch
 from lam_models.stages.fit_command import add_arguments
-from lam_models.stages.fit_data import open_fit_data
+from lam_models.stages.fit_data import LABELLED_PART, open_fit_data
 from lam_models.stages.fit_lam import configured, fit
 from lam_models.stages.fit_settings import FitSettings, read_changes
 from lam_models.stages.opening import open_system
 from lam_models.stages.training.journal import read_metrics
 from lam_models.stages.training.loop import Stopped
+from lam_models.stages.training.recipe import recipe_of
 from lam_models.systems import SYSTEMS, find
-
-EPISODES, FRAMES, FPS, SIZE = 8, 10, 10, 32
-NAMES = ("delta_ee.x", "delta_ee.y", "delta_ee.z", "gripper.position")
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A square that is pushed about."""
-    path = tmp_path_factory.mktemp("data") / "squares"
-    rng = np.random.default_rng(0)
-    schema = Schema(FPS, {"observation.images.top": camera(SIZE, SIZE), "action": vector(NAMES)})
-    with DatasetWriter(path, schema) as writer:
-        for episode in range(EPISODES):
-            place = np.array([12, 12])
-            for _ in range(FRAMES):
-                image = np.full((SIZE, SIZE, 3), 40, np.uint8)
-                image[place[0] : place[0] + 8, place[1] : place[1] + 8] = 220
-                move = rng.integers(-3, 4, 2)
-                place = np.clip(place + move, 0, SIZE - 8)
-                action = np.array([*move, 0.0, episode], np.float32)
-                writer.add_frame({"observation.images.top": image, "action": action})
-            writer.save_episode(task=("push left", "push right")[episode % 2])
+    path = record_squares(tmp_path_factory.mktemp("data") / "squares")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAM_CACHE", str(path.with_name("cache")))
         yield path
@@ -222,3 +206,18 @@ def test_the_command_line_names_every_setting() -> None:
     read = vars(parser.parse_args(["lapa", "data", "--out", "there"]))
     default = vars(FitSettings("lapa", Path("data"), Path("there")))
     assert read | {"changes": {}} == default
+
+
+def test_a_part_of_every_batch_is_of_the_labelled_episodes(settings: FitSettings) -> None:
+    few = dataclasses.replace(settings, system="laom", labels=0.2)
+    config, _ = configured(few)
+    here = PartialState()
+    data = open_fit_data(few, config, needs_actions=False)
+    assert len(data.labelled) < len(data.training.cache.episodes) / 2
+    recipe = recipe_of(config, batch_size=16)
+    for step in range(8):
+        batch = data.batch_at(step, recipe, here)
+        assert len(batch.frames) == 16 and batch.labelled is not None
+        assert int(batch.labelled.sum()) >= LABELLED_PART * 16
+    alone = open_fit_data(few, config, needs_actions=True).batch_at(0, recipe, here)
+    assert alone.labelled is not None and bool(alone.labelled.all())

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lam_models.command import UserError
+from lam_models.stages.device import device_named
 
 SUMMARY = "write a model's latents beside a dataset"
 
@@ -41,20 +42,10 @@ def run(args: argparse.Namespace) -> int:
             camera=args.camera,
             batch_size=args.batch_size,
             cache=args.cache,
-            device=_device(args.device),
+            device=device_named(args.device),
         )
     except KeyboardInterrupt:
         print("Stopped; what is labelled is kept. The same command goes on from there.")
         return 130
     print(f"{latents.path}: {describe(latents)}")
     return 0
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device is {name}, but there is no GPU; allowed here: cpu, auto")
-    return name

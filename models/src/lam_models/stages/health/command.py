@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lam_models.command import UserError
+from lam_models.stages.device import device_named
 
 if TYPE_CHECKING:
     from lam_models.data.clips import Clips
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from lam_models.stages.health.gallery import gallery
     from lam_models.stages.opening import open_system
 
-    device = _device(args.device)
+    device = device_named(args.device)
     opened = open_system(args.model, device)
     _refuse_what_encodes_nothing(opened.model, opened.name)
     train, test, names = _sample(args, args.dataset, args.camera, opened.model.config)
@@ -91,16 +92,6 @@ def _refuse_what_encodes_nothing(model: Any, name: str) -> None:
 
     if not isinstance(model, Labeler):
         raise UserError(f"'{name}' encodes no clips: there are no latents to examine")
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device is {name}, but there is no GPU; allowed here: cpu, auto")
-    return name
 
 
 def _sample(
