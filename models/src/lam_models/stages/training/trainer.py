@@ -38,14 +38,22 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 class Loss(nn.Module):
-    """`model.loss` as a forward, which is what DDP, FSDP and autocast wrap."""
+    """`model.loss` as a forward, which is what DDP, FSDP, autocast and the compiler wrap.
+
+    What is logged comes out as names and one tensor: a compiled loss loses its gradient to a
+    detached value of its own that leaves by itself.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, batch: ClipBatch) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        return self.model.loss(batch)
+    def forward(
+        self, batch: ClipBatch
+    ) -> tuple[Float[Tensor, ""], tuple[str, ...], Float[Tensor, " values"]]:
+        loss, logged = self.model.loss(batch)
+        values = [loss, *logged.values()]
+        return loss, tuple(logged), torch.stack([value.detach().float() for value in values])[1:]
 
 
 class Trainer:
@@ -73,9 +81,8 @@ class Trainer:
         """One step of the optimiser, without waiting for the device."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(step)
-        loss, logged = self._objective(batch)
+        loss, logged = self._measure(batch)
         if not loss.requires_grad:
-            # Compiled, a loss may lose its gradient to a detached value that equals it.
             raise UserError("the loss has no gradient; where it was compiled, train without")
         self._accelerator.backward(loss)
         greatest = self.recipe.gradient_clip or math.inf
@@ -92,6 +99,11 @@ class Trainer:
         values = {"loss": loss, "gradient_norm": norm, **logged}
         self.unlogged.append({name: value.detach() for name, value in values.items()})
 
+    def _measure(self, batch: ClipBatch) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss, and what is logged with it by name."""
+        loss, names, values = self._objective(batch)
+        return loss, dict(zip(names, values.unbind(), strict=True))
+
     @torch.no_grad()
     def validate(self, validate: Callable[[Any], Mapping[str, float]]) -> Mapping[str, float]:
         """With the averaged weights, in evaluation mode; training draws the same numbers after."""
@@ -99,7 +111,7 @@ class Trainer:
         torch.manual_seed(self.recipe.seed)
         self._objective.eval()
         with self._averaged():
-            values = validate(self._objective)
+            values = validate(self._measure)
         self._objective.train()
         restore_random_state(before)
         return values
