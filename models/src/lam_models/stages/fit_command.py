@@ -13,6 +13,8 @@ from lam_models.systems import SYSTEMS, find
 
 SUMMARY = "train a latent-action model on video"
 
+_DEFAULT = FitSettings("", Path(), Path())
+
 _EXAMPLES = """examples:
   lam fit lapa data/push --out models/lapa
   lam fit laom data/push --out models/laom --labels 0.025 --steps 2000
@@ -26,7 +28,6 @@ _EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"systems:\n  {', '.join(sorted(SYSTEMS))}\n\n{_EXAMPLES}"
-    default = FitSettings("", Path(), Path())
     parser.add_argument("system", metavar="SYSTEM", help="a name of the list below")
     parser.add_argument(
         "dataset", metavar="DATASET", type=Path, help="a LeRobot dataset, or a folder of videos"
@@ -38,9 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on where an interrupted run to DIR stopped"
     )
+    _add_data(parser)
+    _add_model(parser)
+    _add_training(parser)
 
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
-    data.add_argument("--camera", metavar="NAME", help="default: the dataset's only one")
+    data.add_argument("--camera", metavar="NAME", help="default: the dataset's first")
     data.add_argument(
         "--gap-s", type=float, metavar="S", help="s between the frames (default: the preset's)"
     )
@@ -55,22 +61,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation",
         type=float,
         metavar="SHARE",
-        default=default.validation,
-        help=f"share of the episodes kept for validation (default {default.validation:g})",
+        default=_DEFAULT.validation,
+        help=f"share of the episodes kept for validation (default {_DEFAULT.validation:g})",
     )
     data.add_argument(
         "--cache",
         choices=("raw", "jpeg"),
-        default=default.cache,
+        default=_DEFAULT.cache,
         help="how frames are kept for fast reading; jpeg is smaller and slower (default raw)",
     )
     data.add_argument(
         "--strict", action="store_true", help="refuse damaged episodes instead of skipping them"
     )
 
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--preset", choices=PRESETS, default=default.preset, help=f"default {default.preset}"
+        "--preset", choices=PRESETS, default=_DEFAULT.preset, help=f"default {_DEFAULT.preset}"
     )
     model.add_argument(
         "--set",
@@ -84,15 +92,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--after", type=Path, metavar="DIR", help="model folder of the stage before, e.g. UniVLA's"
     )
 
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
     training = parser.add_argument_group("training", "defaults are the preset's")
     training.add_argument("--steps", type=int)
     training.add_argument("--batch-size", type=int, help="over all devices together")
     training.add_argument("--lr", type=float, dest="learning_rate", help="learning rate")
-    training.add_argument("--seed", type=int, default=default.seed, help=f"default {default.seed}")
+    training.add_argument(
+        "--seed", type=int, default=_DEFAULT.seed, help=f"default {_DEFAULT.seed}"
+    )
     training.add_argument(
         "--precision",
         choices=("auto", "bf16", "fp32"),
-        default=default.precision,
+        default=_DEFAULT.precision,
         help="auto: bf16 on a GPU that has it",
     )
     training.add_argument("--compile", action="store_true", help="with torch.compile")

@@ -19,7 +19,7 @@ PRESETS = ("paper", "small", "tiny")
 class FitSettings:
     """None leaves a number to the preset.
 
-    camera: of the dataset; None takes its only one.
+    camera: of the dataset; None takes its first.
     labels: share of the training episodes whose actions may be used, None for no actions at all.
     validation: share of the episodes kept for validation.
     cache: how frames are kept for fast reading: raw, or as jpeg in a tenth of the space.

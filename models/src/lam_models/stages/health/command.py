@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write the report to")
     add("--overwrite", action="store_true", help="replace a report at DIR")
     add("--other", type=Path, metavar="DATASET2", help="another dataset, e.g. of another robot")
-    add("--camera", metavar="NAME", help="default: the dataset's only one")
+    add("--camera", metavar="NAME", help="default: the dataset's first")
     add("--other-camera", metavar="NAME", help="of DATASET2 (default: the same)")
     add(
         "--clips",
