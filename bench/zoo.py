@@ -196,6 +196,16 @@ SHOWN = {
 }
 
 
+def raw_frames(rows: list[Row], condition: str) -> float:
+    """The error of reading the action from raw frames of 64 pixels, mean over seeds."""
+    held = [
+        float(row["probe.linear_frames.translation"])
+        for row in rows
+        if row["condition"] == condition and row["system"] == "lapa"
+    ]
+    return sum(held) / len(held)
+
+
 def draw(rows: list[Row], path: Path) -> None:
     """Mean over seeds, from least to greatest, by system and condition."""
     import matplotlib.pyplot as plt
@@ -217,10 +227,16 @@ def draw(rows: list[Row], path: Path) -> None:
                     axis.barh(at, mean, 0.34, color=colour)
                     axis.plot([min(held), max(held)], [at, at], color="black", linewidth=1)
         axis.axvline(1, color="gray", linestyle=":", linewidth=1)
+        if key == ACTION:
+            for condition, colour in zip(CONDITIONS, ("tab:blue", "tab:orange"), strict=True):
+                axis.axvline(raw_frames(rows, condition), color=colour, linestyle="--")
         axis.set(title=title, xlim=(0, 2))
         axis.set_yticks([i + 0.18 for i in range(len(titles))], titles)
     axes[0, 0].invert_yaxis()
-    figure.suptitle("blue: clean, orange: distracted; lines: least to greatest of the seeds")
+    figure.suptitle(
+        "blue: clean, orange: distracted; lines: least to greatest of the seeds; "
+        "dashed: what the raw frames tell"
+    )
     figure.savefig(path, dpi=130)
 
 
@@ -242,6 +258,9 @@ def summary(rows: list[Row]) -> list[Row]:
                 values = [float(r[key]) for r in held if key in r]
                 line[title] = sum(values) / len(values) if values else float("nan")
             table.append(line)
+    for condition in CONDITIONS:
+        line = {"system": "raw frames", "condition": condition}
+        table.append(line | {SHOWN[ACTION]: raw_frames(rows, condition)})
     return table
 
 
