@@ -139,6 +139,11 @@ def of(system: str, key: str) -> Callable[[list[Row]], list[float]]:
     return lambda rows: [float(row[key]) for row in rows if row["system"] == system]
 
 
+def table(rows: list[Row]) -> list[Row]:
+    """Without the curves, which the picture shows."""
+    return [{key: value for key, value in row.items() if key != "curve"} for row in rows]
+
+
 USE, PERPLEXITY, RATIO = (of("lapa", key) for key in ("use", "perplexity", "ratio"))
 PLAIN_USE = of(PlainVqLapa.name, "use")
 
@@ -154,6 +159,7 @@ BENCHMARK = Benchmark(
         Goal("plain VQ, greatest share of codes used", lambda r: max(PLAIN_USE(r)), at_most=0.5),
     ],
     seeds=SEEDS,
+    table=table,
 )
 
 if __name__ == "__main__":
