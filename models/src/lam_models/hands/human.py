@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from lam_models.hands import anthropometry as measured
 
@@ -32,6 +32,7 @@ POINTS = (
 )
 ANGLES = tuple(measured.RANGES_DEG)
 LOWER_RAD, UPPER_RAD = np.radians(np.array(list(measured.RANGES_DEG.values()))).T
+EVERY_POINT = np.arange(21)
 TIPS = np.array([4, 8, 12, 16, 20])
 ROOTS = np.array([1, 5, 9, 13, 17])  # The first point of each finger: thumb base, knuckles.
 
@@ -49,9 +50,8 @@ _STRAIGHT = 1e-6  # Sine of a bend under which its plane, so a thumb's pronation
 
 def angles_of(finger: str) -> slice:
     """Where a finger's angles stand among the 21."""
-    number = FINGERS.index(finger)
-    indices = np.flatnonzero(_FINGER == number)
-    return slice(int(indices[0]), int(indices[-1]) + 1)
+    indices = [index for index, name in enumerate(ANGLES) if name.startswith(f"{finger}_")]
+    return slice(indices[0], indices[-1] + 1)
 
 
 def _finger_frames() -> Float[np.ndarray, "5 3 3"]:
@@ -137,14 +137,16 @@ class HumanHand:
         fingers = joints.reshape(*angles.shape[:-1], 20, 3)
         return np.concatenate([np.zeros_like(fingers[..., :1, :]), fingers], axis=-2)
 
-    def jacobian(self, angles: Angles) -> Float[np.ndarray, "*hands 21 3 21"]:
-        """Derivative of every point's place by every angle, m/rad."""
+    def jacobian(
+        self, angles: Angles, of: Int[np.ndarray, " chosen"] = EVERY_POINT
+    ) -> Float[np.ndarray, "*hands chosen 3 21"]:
+        """Derivative of the chosen points' places by every angle, m/rad."""
         points = self.points(angles)
         joints = points[..., 1:, :].reshape(*angles.shape[:-1], 5, 4, 3)
         origins = joints[..., _SLOT_DEPTH, :][..., _FINGER, _SLOT, :]
         axes = _chain(angles).axes[..., _FINGER, _SLOT, :]
-        arms = points[..., :, None, :] - origins[..., None, :, :]
-        motion = np.cross(axes[..., None, :, :], arms) * _CARRIED[:, :, None]
+        arms = points[..., of, None, :] - origins[..., None, :, :]
+        motion = np.cross(axes[..., None, :, :], arms) * _CARRIED[of, :, None]
         return np.swapaxes(motion, -1, -2)
 
 

@@ -69,7 +69,7 @@ def synergies() -> tuple[Float[np.ndarray, "21"], Float[np.ndarray, "synergies 2
 def blends(count: int, rng: np.random.Generator) -> Float[np.ndarray, "count 21"]:
     """Random blends of the postures along the synergies, with 3 degrees of a joint's own."""
     mean, directions = synergies()
-    weights = rng.dirichlet(np.full(len(POSTURES), 0.25), size=count)
+    weights = rng.dirichlet(np.full(len(POSTURES), 0.08), size=count)
     change = weights @ np.stack(list(POSTURES.values())) - mean
     own = np.radians(3.0) * rng.standard_normal((count, 21))
     return within_ranges(mean + change @ directions.T @ directions + own)
