@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,6 +88,8 @@ def test_a_missing_point_is_named_and_a_dropped_joint_is_not_missed(
     whole = tracked(MEAN.points(np.zeros(21)), eye.layout, "right", np.eye(4))
     assert eye.read(whole, sure).ok == (name is None)
     assert eye.read(whole, ~sure).why.startswith("missing")
+    assert "validity" in eye.read(whole, [[True], [True, False]]).why
+    assert "validity" in eye.read(whole, [True]).why
 
 
 @pytest.mark.parametrize(
@@ -97,8 +101,9 @@ def test_a_missing_point_is_named_and_a_dropped_joint_is_not_missed(
         ("hand", "not numbers"),
         (None, "not"),
         ([[1.0, 2.0], [3.0]], "not numbers"),
+        ([[10**400] * 3] * 21, "not numbers"),
         (np.arange(63.0).reshape(21, 3) * 1e300, "longer than a hand"),
-        (np.arange(63.0).reshape(21, 3) * [[0.0, 0.0, 0.01]], "one line"),
+        (np.arange(63.0).reshape(21, 3) * [[0.0, 0.0, 0.002]], "one line"),
         (100.0 * MEAN.points(np.zeros(21)), "longer than a hand"),
         (0.01 * MEAN.points(np.zeros(21)), "collapsed"),
     ],
@@ -106,8 +111,6 @@ def test_a_missing_point_is_named_and_a_dropped_joint_is_not_missed(
 def test_what_is_no_hand_gives_a_reason(positions: object, why: str):
     reading = reader("mediapipe").read(positions)
     assert not reading.ok and reading.T_sensor_palm is None
-    import re
-
     assert re.search(why, reading.why), reading.why
 
 

@@ -242,9 +242,10 @@ def draw_subjects(count: int, seed: int) -> tuple[HumanHand, ...]:
     subjects = []
     for index in range(count):
         sex = ("man", "woman")[int(rng.integers(2))]
+        tables = (measured.HAND_LENGTH_MM, measured.HAND_BREADTH_MM)
         size, breadth = (
-            (table[sex][0] + table[sex][1] * float(normal())) / _mean_of(table)
-            for table in (measured.HAND_LENGTH_MM, measured.HAND_BREADTH_MM)
+            (table[sex][0] + table[sex][1] * float(deviation)) / _mean_of(table)
+            for table, deviation in zip(tables, normal(2), strict=True)
         )
         segments_m = mean.segments_m * size * np.exp(_OWN_SPREAD * normal(5, 3))
         palm_m = np.vstack([measured.THUMB_ROOT_MM, _knuckles_mm(breadth / size)]) * size / 1000.0

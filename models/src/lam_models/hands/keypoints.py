@@ -108,20 +108,18 @@ class KeypointReader:
 
         Takes anything; what is not a whole hand of sane size gives a reading with `why`.
         """
+        count = len(self.layout.joints)
         try:
             joints = np.asarray(positions, dtype=np.float64)
-        except (TypeError, ValueError):
-            return Reading(why="positions are not numbers")
-        count = len(self.layout.joints)
+            sure = np.ones(count, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
+        except (TypeError, ValueError, OverflowError):
+            return Reading(why="positions or their validity are not numbers")
         if joints.shape != (count, 3):
             wanted = f"({count}, 3)"
             return Reading(why=f"{self.layout.name} positions {joints.shape} are not {wanted}")
-        good = np.isfinite(joints).all(axis=1)
-        if valid is not None:
-            sure = np.asarray(valid)
-            if sure.shape != (count,):
-                return Reading(why=f"validity of {sure.shape} is not one of {count} joints")
-            good &= sure.astype(bool)
+        if sure.shape != (count,):
+            return Reading(why=f"validity of {sure.shape} is not one of {count} joints")
+        good = sure & np.all(np.isfinite(joints), axis=1)
         take = self.layout.take
         if not good[take].all():
             return Reading(why=f"missing: {_names(~good[take])}")

@@ -32,6 +32,7 @@ SHARES: Mapping[str, float] = {
 WIDEST_GAP_M = 0.06
 DIAMETERS_M = (0.02, 0.09)
 _PAD_M = 0.007  # From a tip point to the skin that touches, across the finger.
+_SMALL_M = 0.045  # A smaller thing is held by thumb, index and middle finger alone.
 _CLOSE_M = 1e-4  # A pinch or a touch is met when it is met as closely as this.
 _BATCH = 512  # Poses solved at once: larger ones leave the processor's cache.
 _MOST_BATCHES = 40
@@ -144,7 +145,7 @@ def pinches(
 
 
 def spheres(hand: HumanHand, count: int, seed: int, diameter_m: float | None = None) -> Poses:
-    """Tips around a sphere; a small one is held by thumb, index and middle finger alone."""
+    """Tips around a sphere, the thumb against the fingers."""
     return _grasps(hand, count, seed, "sphere", diameter_m)
 
 
@@ -228,39 +229,51 @@ def _grasps(hand: HumanHand, count: int, seed: int, kind: str, diameter_m: float
     def draw(size: int, rng: np.random.Generator) -> Poses:
         wide = rng.uniform(low, high, size) if diameter_m is None else np.full(size, diameter_m)
         start = within_ranges(posture + np.radians(8.0) * rng.standard_normal((size, 21)))
-        points = hand.points(start)
-        fingers = points[:, TIPS[1:]].mean(axis=1)
-        centre = (points[:, TIPS[0]] + fingers) / 2.0
-        axis = np.zeros((size, 3))
-        if kind == "cylinder":
-            # Along the row of knuckles, give or take.
-            axis = (
-                points[:, ROOTS[1]] - points[:, ROOTS[4]] + 0.008 * rng.standard_normal((size, 3))
-            )
-            axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+        thing = _between_tips(hand.points(start), kind, rng)
         held = np.ones((size, 5))
-        held[wide < 0.045, 3:] = 0.0
-
-        def radial(at: np.ndarray) -> np.ndarray:
-            arm = at - centre[:, None]
-            return arm - np.sum(arm * axis[:, None], axis=-1, keepdims=True) * axis[:, None]
+        held[wide < _SMALL_M, 3:] = 0.0
 
         def miss(angles: Float[np.ndarray, "poses 21"]) -> Miss:
-            arm = radial(hand.points(angles)[:, TIPS])
+            arm = thing.arms(hand.points(angles)[:, TIPS])
             reach = np.linalg.norm(arm, axis=-1)
-            slope = np.einsum("nfi,nfij->nfj", arm / reach[..., None], hand.jacobian(angles, TIPS))
+            away = arm / reach[..., None]
+            slope = np.einsum("nfi,nfij->nfj", away, hand.jacobian(angles, TIPS))
             off = reach - (wide / 2.0 + _PAD_M)[:, None]
             return off * held, slope * held[..., None]
 
         angles, met = _solve(start, miss)
-        arm = radial(hand.points(angles)[:, 1:])
-        outside = np.min(np.linalg.norm(arm, axis=-1), axis=1) > wide / 2.0
-        # The thumb stands against the fingers: a grasp, not five tips on one side.
-        opposite = np.sum(arm[:, 3] * arm[:, 7:12:4].mean(axis=1), axis=1) < 0.0
+        arm = thing.arms(hand.points(angles))
+        outside = np.min(np.linalg.norm(arm[:, 1:], axis=-1), axis=1) > wide / 2.0
+        # The thumb stands against the first two fingers: a grasp, not five tips on one side.
+        opposite = np.sum(arm[:, TIPS[0]] * arm[:, TIPS[1:3]].sum(axis=1), axis=1) < 0.0
         poses = Poses(angles, np.full(size, KINDS.index(kind)), np.full(size, -1), wide)
         return poses.take(met & outside & opposite)
 
     return _keep(hand, count, seed, kind, draw)
+
+
+@dataclass(frozen=True)
+class _Things:
+    """Spheres (axis zero) or bars (unit axis) to grasp, one a pose, in the palm frame."""
+
+    centres: Float[np.ndarray, "poses 3"]
+    axes: Float[np.ndarray, "poses 3"]
+
+    def arms(self, at: Float[np.ndarray, "poses places 3"]) -> Float[np.ndarray, "poses places 3"]:
+        """From the nearest place of the centre or axis to each of the places."""
+        arm = at - self.centres[:, None]
+        return arm - np.sum(arm * self.axes[:, None], axis=-1, keepdims=True) * self.axes[:, None]
+
+
+def _between_tips(
+    points: Float[np.ndarray, "poses 21 3"], kind: str, rng: np.random.Generator
+) -> _Things:
+    """Things half way from the thumb's tip to the fingers'; bars lie along the knuckles' row."""
+    centres = (points[:, TIPS[0]] + points[:, TIPS[1:]].mean(axis=1)) / 2.0
+    if kind == "sphere":
+        return _Things(centres, np.zeros_like(centres))
+    axes = points[:, ROOTS[1]] - points[:, ROOTS[4]] + 0.008 * rng.standard_normal(centres.shape)
+    return _Things(centres, axes / np.linalg.norm(axes, axis=1, keepdims=True))
 
 
 def _solve(

@@ -24,10 +24,10 @@ _BACK_M = 0.012  # How far behind the palm's plane a finger's bone may come.
 
 
 def posture(
-    thumb_deg: tuple[float, ...],
-    knuckles_deg: tuple[float, ...],
-    bends_deg: tuple[float, ...],
-    spread_deg: float = 0.0,
+    thumb_deg: tuple[int, ...],
+    knuckles_deg: tuple[int, ...],
+    bends_deg: tuple[int, ...],
+    spread_deg: int = 0,
 ) -> Float[np.ndarray, "21"]:
     """Angles [rad] of a described posture.
 
@@ -52,7 +52,7 @@ POSTURES = {
     "two": posture((24, 16, 34, 45, 40), (5, 5, 82, 80), (5, 5, 94, 90), 8),
     "thumb up": posture((-28, -8, 0, -5, -10), (80, 82, 82, 80), (94, 95, 94, 90)),
     "table top": posture((5, 15, 25, 10, 5), (72, 75, 75, 72), (6, 6, 6, 6)),
-    "key": posture((12, -18, -10, 20, 30), (55, 60, 65, 66), (70, 76, 78, 74)),
+    "key": posture((6, -26, -18, 18, 28), (55, 60, 65, 66), (70, 76, 78, 74)),
     "tripod": posture((12, 16, 28, 25, 20), (52, 52, 68, 74), (38, 42, 66, 70)),
     "around a ball": posture((-6, 24, 22, 12, 20), (22, 20, 22, 26), (42, 44, 42, 40), 12),
     "around a bar": posture((6, 22, 26, 22, 26), (52, 55, 56, 56), (58, 62, 62, 58), 2),
@@ -99,7 +99,7 @@ def natural(points: Points, touching: tuple[int, ...] = ()) -> Bool[np.ndarray, 
     middle = joints[..., 1:2, :] * (1.0 - steps) + joints[..., 2:3, :] * steps
     last = joints[..., 2:3, :] * (1.0 - steps[1:]) + joints[..., 3:4, :] * steps[1:]
     bones = np.concatenate([middle, last], axis=-2)
-    good = np.all(bones[..., 0] > -_BACK_M, axis=(-1, -2))
+    good = np.asarray(np.all(bones[..., 0] > -_BACK_M, axis=(-1, -2)))
     for one in range(5):
         for other in range(one + 1, 5):
             first, second = bones[..., one, :, :], bones[..., other, :, :]
