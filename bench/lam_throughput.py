@@ -56,7 +56,7 @@ SHAPES = (
 
 def measure(quick: bool) -> list[Row]:
     record_clips()
-    roofline = matmul_tflop_s(2048 if quick or not GPU else 8192)
+    roofline = matmul_tflop_s(8192 if GPU else 2048 if quick else 4096)
     steps = 1 if quick else (30 if GPU else 3)
     return [measure_shape(shape, steps, roofline) for shape in SHAPES[: 1 if quick else None]]
 
@@ -131,7 +131,7 @@ def matmul_tflop_s(side: int) -> float:
     """The best of a few runs of one large product, in the precision of the training."""
     a, b = (torch.randn(side, side, device=DEVICE, dtype=PRECISION) for _ in range(2))
     best_s = float("inf")
-    for _ in range(6):
+    for _ in range(10):
         finish()
         started = time.perf_counter()
         torch.mm(a, b)
