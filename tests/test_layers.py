@@ -37,7 +37,7 @@ ALLOWED = {
     "sense": ROOT_MODULES,
     "data": ROOT_MODULES | {"sense"},
     "nn": {"types", "command"},
-    "hands": ROOT_MODULES,
+    "hands": ROOT_MODULES | {"checkpoint"},
     "systems": ROOT_MODULES | {"nn", "hands", "checkpoint"},
     "policy": ROOT_MODULES | {"nn", "systems", "checkpoint"},
     "stages": ROOT_MODULES
