@@ -148,7 +148,7 @@ class _Chains:
         self._end = np.array([T[:3, 3:] for _, T in chains])
         self._turn, self._shift = before[..., :3, :3], before[..., :3, 3:]
         # Rodrigues: turn @ (1 + sin K + (1 - cos) K^2), the products with the constant made here.
-        cross = np.cross(np.eye(3), -self._spin[..., None, :, 0])
+        cross = np.cross(np.eye(3), self._spin[..., None, :, 0])
         self._turn_k = self._turn @ cross
         self._turn_kk = self._turn_k @ cross
         self._slides = bool(self._slide.any())
