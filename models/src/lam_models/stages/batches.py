@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from lam_models.data.clips import Clips
 from lam_models.systems.roles import ClipBatch
+
+Batch = TypeVar("Batch")
 
 
 def to_batch(
@@ -36,15 +39,16 @@ def to_batch(
     return ClipBatch(images.float().div_(255.0), actions, labelled, clips.instructions)
 
 
-def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
-    """The batch with all tensors there; itself where they are there already."""
+def to_device(batch: Batch, device: torch.device | str) -> Batch:
+    """The batch, any dataclass, with all its tensors there; itself where they are there already."""
     tensors = batch_tensors(batch)
     if all(tensor.device.type == torch.device(device).type for tensor in tensors.values()):
         return batch
-    return dataclasses.replace(batch, **{k: _send(v, device) for k, v in tensors.items()})
+    content: Any = batch
+    return dataclasses.replace(content, **{k: _send(v, device) for k, v in tensors.items()})
 
 
-def batch_tensors(batch: ClipBatch) -> dict[str, Tensor]:
+def batch_tensors(batch: object) -> dict[str, Tensor]:
     """The tensors that the batch has, by name."""
     return {k: v for k, v in vars(batch).items() if isinstance(v, Tensor)}
 

@@ -32,12 +32,12 @@ from lam_models.stages.training.recipe import Recipe, recipe_of
 from lam_models.stages.training.snapshot import read_snapshot, snapshots, write_snapshot
 from lam_models.stages.training.stopping import Stopped, StopRequest
 from lam_models.stages.training.trainer import Trainer
-from lam_models.systems.roles import ClipBatch
 
 __all__ = ["Recipe", "Stopped", "Trained", "mean_loss", "recipe_of", "train"]
 
-BatchAt = Callable[[int], ClipBatch]
-Objective = Callable[[ClipBatch], tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]]
+Batch = Any  # A dataclass of tensors, such as the model's loss takes.
+BatchAt = Callable[[int], Batch]
+Objective = Callable[[Batch], tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]]
 Validate = Callable[[Objective], Mapping[str, float]]
 
 
@@ -86,7 +86,7 @@ def train(
     return Trained(recipe.steps, metrics, weights, time.monotonic() - started_s)
 
 
-def mean_loss(batches: Callable[[], Iterable[ClipBatch]]) -> Validate:
+def mean_loss(batches: Callable[[], Iterable[Batch]]) -> Validate:
     """Validation by the mean of the loss, and of what is logged with it, over batches."""
 
     def validate(objective: Objective) -> dict[str, float]:

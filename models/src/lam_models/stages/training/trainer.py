@@ -32,7 +32,6 @@ from lam_models.command import UserError
 from lam_models.stages.training.ema import Ema
 from lam_models.stages.training.recipe import Precision, Recipe
 from lam_models.stages.training.snapshot import random_state, restore_random_state
-from lam_models.systems.roles import ClipBatch
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -49,7 +48,7 @@ class Loss(nn.Module):
         self.model = model
 
     def forward(
-        self, batch: ClipBatch
+        self, batch: Any
     ) -> tuple[Float[Tensor, ""], tuple[str, ...], Float[Tensor, " values"]]:
         loss, logged = self.model.loss(batch)
         values = [loss, *logged.values()]
@@ -77,10 +76,10 @@ class Trainer:
         self._broken = torch.zeros((), device=self.device)
         self.unlogged: list[dict[str, Tensor]] = []
 
-    def step(self, step: int, batch: ClipBatch) -> None:
+    def step(self, step: int, batch: Any) -> None:
         """One step of the optimiser, without waiting for the device."""
         for group in self._optimiser.param_groups:
-            group["lr"] = self.recipe.rate(step)
+            group["lr"] = self.recipe.rate(step) * group["share"]
         loss, logged = self._measure(batch)
         if not loss.requires_grad:
             raise UserError("the loss has no gradient; where it was compiled, train without")
@@ -99,7 +98,7 @@ class Trainer:
         values = {"loss": loss, "gradient_norm": norm, **logged}
         self.unlogged.append({name: value.detach() for name, value in values.items()})
 
-    def _measure(self, batch: ClipBatch) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+    def _measure(self, batch: Any) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The loss, and what is logged with it by name."""
         loss, names, values = self._objective(batch)
         return loss, dict(zip(names, values.unbind(), strict=True))
@@ -191,14 +190,21 @@ def _start(precision: Precision) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if half else "no", kwargs_handlers=[ddp])
 
 
-def _make_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [p for p in module.parameters() if p.requires_grad]
+def _make_optimiser(module: Loss, recipe: Recipe) -> torch.optim.Optimizer:
+    """A model may say by `rate_share(name)` which of its parameters learn more slowly."""
+    share_of = getattr(module.model, "rate_share", lambda name: 1.0)
+    parameters = {n: p for n, p in module.model.named_parameters() if p.requires_grad}
+    shares = {name: float(share_of(name)) for name in parameters}
+    groups = [
+        {"params": [p for n, p in parameters.items() if shares[n] == share], "share": share}
+        for share in dict.fromkeys(shares.values())
+    ]
     rate = recipe.rate(0)
     if recipe.weight_decay > 0:
         return torch.optim.AdamW(
-            parameters, rate, recipe.betas, weight_decay=recipe.weight_decay, fused=True
+            groups, rate, recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
-    return torch.optim.Adam(parameters, rate, recipe.betas, fused=True)
+    return torch.optim.Adam(groups, rate, recipe.betas, fused=True)
 
 
 def _copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
