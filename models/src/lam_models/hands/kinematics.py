@@ -25,10 +25,12 @@ class Kinematics(Protocol):
     """A hand's forward kinematics, from whatever model its file names.
 
     bones: for each link its parent's index, -1 for none; the order of `skeleton`.
+    carriers: for each fingertip the index of the link it is on.
     """
 
     spec: HandSpec
     bones: tuple[int, ...]
+    carriers: tuple[int, ...]
 
     def tips(self, q: Poses) -> Tips:
         """Fingertips [m], in the order of spec.tips."""
@@ -79,6 +81,7 @@ class PrimitiveKinematics:
         links = primitive.links
         names = [BASE, *links]
         self.bones = (-1, *(names.index(link.parent) for link in links.values()))
+        self.carriers = tuple(names.index(tip.link) for tip in spec.fingertips.values())
         _, T_base_link = _unroll(spec, Fingertip(spec.palm.link))
         T_palm_base = geometry.inverse(T_base_link @ palm_pose(spec))
         self._tips = _Chains(spec, list(spec.fingertips.values()), T_palm_base)

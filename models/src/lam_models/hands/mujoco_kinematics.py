@@ -44,6 +44,7 @@ class MujocoKinematics:
         self._tips = [self._point(tip) for tip in spec.fingertips.values()]
         self._palm = self._point(spec.palm)
         self.bones = (-1, *self._model.body_parentid[1:].tolist())
+        self.carriers = tuple(self._body(point) for point in self._tips)
         self._mirror = mirror(spec)
         self._refuse_lost_couplings(coupled)
         self._to_palm = self._palm_frame()
@@ -86,16 +87,18 @@ class MujocoKinematics:
             turn, (data.site_xpos if is_site else data.xpos)[index] + turn @ offset
         )
 
+    def _body(self, point: tuple[bool, int, np.ndarray]) -> int:
+        is_site, index, _ = point
+        return int(self._model.site_bodyid[index]) if is_site else index
+
     def _world_jacobian(self) -> np.ndarray:
         self._mujoco.mj_comPos(self._model, self._data)
         return np.stack([self._jacobian_of(tip) for tip in self._tips])
 
     def _jacobian_of(self, point: tuple[bool, int, np.ndarray]) -> np.ndarray:
-        is_site, index, _ = point
-        body = int(self._model.site_bodyid[index]) if is_site else index
         full = np.zeros((3, self._model.nv))
         place = self._place(point)[:3, 3].copy()
-        self._mujoco.mj_jac(self._model, self._data, full, None, place, body)
+        self._mujoco.mj_jac(self._model, self._data, full, None, place, self._body(point))
         return full[:, self._dofs] @ self._ratio
 
     def _joint(self, name: str) -> int:
@@ -134,8 +137,7 @@ class MujocoKinematics:
         return True, site, offset
 
     def _palm_frame(self) -> geometry.Pose:
-        is_site, index, _ = self._palm
-        above = int(self._model.site_bodyid[index]) if is_site else index
+        above = self._body(self._palm)
         moving = {int(self._model.jnt_bodyid[j]): name for name, j in self._joints.items()}
         while above > 0:
             if above in moving:
