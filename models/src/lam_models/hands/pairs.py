@@ -91,6 +91,21 @@ def make_pairs(
     return PosePairs(vectors, closeness, numbers.astype(np.int64))
 
 
+def join_people(parts: Sequence[PosePairs]) -> PosePairs:
+    """The rows of several people one after another, the people numbered anew."""
+    counts = [int(part.subjects.max()) + 1 for part in parts]
+    shifts = np.cumsum([0, *counts[:-1]])
+
+    def joined(of: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([part[name] for part in of]) for name in of[0]}
+
+    return PosePairs(
+        joined([part.vectors for part in parts]),
+        joined([part.closeness for part in parts]),
+        np.concatenate([p.subjects + shift for p, shift in zip(parts, shifts, strict=True)]),
+    )
+
+
 def tip_closeness(
     kinematics: Kinematics, q: Float[np.ndarray, "poses actuated"]
 ) -> Float[np.ndarray, "poses actuated actuated"]:

@@ -33,6 +33,7 @@ from lam_models.strict_json import from_json
 from lam_models.types import LatentSpec
 
 HUMAN = "human"
+SHIPPED = Path(__file__).parent / "spaces" / "lad16"
 SYSTEM = "lad"
 _SAME = 1e-4  # Limits closer than this, rad or m, are the same.
 
@@ -208,8 +209,12 @@ def save_space(path: Path, space: HandSpace, origin: Origin, overwrite: bool = F
     return folders.write(path, content, overwrite)
 
 
-def open_space(path: Path | str) -> HandSpace:
-    """The space in a folder. UserError that says what is missing or does not fit."""
+def open_space(path: Path | str = "") -> HandSpace:
+    """The space in a folder; "" is the one that comes with this package.
+
+    UserError that says what is missing or does not fit.
+    """
+    path = path or SHIPPED
     content = folders.open_checkpoint(path)
     if content.system != SYSTEM or len(content.spec.emits) != 1:
         raise UserError(f"{path} is a folder of '{content.system}', not a space of hands")
