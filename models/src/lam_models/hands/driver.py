@@ -33,7 +33,8 @@ class DriverUnits:
     def values(self, q: Float[np.ndarray, "*poses actuated"]) -> Values:
         """The driver's numbers of the hand's vector."""
         values = self.gain * q[..., self.take] + self.offset
-        return np.rint(values) if self.whole else values
+        # Adding zero takes the sign off a negative zero.
+        return np.rint(values) + 0.0 if self.whole else values
 
     def joints(self, values: Values) -> Float[np.ndarray, "*poses actuated"]:
         """The hand's vector of the driver's numbers: exact up to its rounding."""

@@ -43,8 +43,8 @@ class MujocoKinematics:
         self._dofs = self._model.jnt_dofadr[list(self._joints.values())]
         self._tips = [self._point(tip) for tip in spec.fingertips.values()]
         self._palm = self._point(spec.palm)
-        self.bones = (-1, *self._model.body_parentid[1:].tolist())
-        self.carriers = tuple(self._body(point) for point in self._tips)
+        self.bones: tuple[int, ...] = (-1, *self._model.body_parentid[1:].tolist())
+        self.carriers: tuple[int, ...] = tuple(self._body(point) for point in self._tips)
         self._mirror = mirror(spec)
         self._refuse_lost_couplings(coupled)
         self._to_palm = self._palm_frame()
