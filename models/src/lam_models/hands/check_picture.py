@@ -25,7 +25,7 @@ _VIEWS = (
     ("from the fingertips", (0, 1), (1, 1)),
 )
 _LEGEND = (
-    "solid: at rest; dashed: open; dotted and star: nearest to the thumb, where it touches\n"
+    "solid: at rest; dashed: open; dotted and star: nearest to the thumb, where it touches; "
     "thin: each tip along one joint's range; grey: the mean human hand, flat"
 )
 _TRAIL = 25
@@ -37,18 +37,19 @@ def draw(findings: Findings, kinematics: Kinematics) -> bytes:
     """PNG of the report card."""
     joints = len(findings.spec.joints)
     figure = Figure(figsize=(15, 6.2 + 0.2 * joints), layout="constrained")
-    views, below = figure.subfigures(2, 1, height_ratios=(5.2, 1.0 + 0.2 * joints))
+    halves = figure.subfigures(2, 1, squeeze=False, height_ratios=(5.2, 1.0 + 0.2 * joints))
+    views, below = halves[:, 0]
     for axes, (title, right, up) in zip(views.subplots(1, 3), _VIEWS, strict=True):
         view = _View(axes, right, up)
         view.human()
         _hand(view, findings, kinematics)
         view.frame(f"{title} [mm]")
-    figure.text(0.01, 0.99, _LEGEND, fontsize=8, va="top")
     limits, gaps = below.subplots(1, 2, width_ratios=(3, 1))
     _limits(limits, findings)
     _gaps(gaps, findings)
     verdict = "sound" if findings.sound else "faulty: " + "; ".join(findings.faults)
-    figure.suptitle(f"{findings.spec.hand} ({findings.spec.side}): {verdict}", fontsize=13)
+    title = f"{findings.spec.hand} ({findings.spec.side}): {verdict}"
+    figure.suptitle(f"{title}\n{_LEGEND}", fontsize=10)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=90)
     return out.getvalue()
@@ -76,9 +77,11 @@ class _View:
         for axis, colour in enumerate(("#d62728", "#2ca02c", "#1f77b4")):
             arrow = np.stack([np.zeros(3), _AXIS_M * np.eye(3)[axis]])
             self.line(arrow, colour, linewidth=2.5, zorder=5)
-            tip = arrow[1, self._columns] * self._signs
+            right, up = (arrow[1, self._columns] * self._signs).tolist()
             if axis in self._columns:
-                self._axes.annotate("xyz"[axis], tip, color=colour, fontsize=11, weight="bold")
+                self._axes.annotate(
+                    "xyz"[axis], (right, up), color=colour, fontsize=11, weight="bold"
+                )
         self._axes.set_aspect("equal", adjustable="datalim")
         self._axes.set_title(title, fontsize=10)
         self._axes.grid(alpha=0.25)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,7 @@ Poses = Float[np.ndarray, "*poses actuated"]
 Tips = Float[np.ndarray, "*poses tips 3"]
 
 
+@runtime_checkable
 class Kinematics(Protocol):
     """A hand's forward kinematics, from whatever model its file names.
 
