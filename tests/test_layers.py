@@ -21,7 +21,8 @@ ROS_PACKAGES = {
     "lam_bringup": ROOT / "launch" / "lam_bringup",
 }
 # Only these files of a ROS package may know ROS; everything else stays importable without it.
-SHELL = ("_node.py", "messages.py", "params.py")
+# outlets.py: the publishers and clients of drivers, whose types are known at run time only.
+SHELL = ("_node.py", "messages.py", "params.py", "outlets.py")
 ROS_MODULES = {"rclpy", "rcl_interfaces", "builtin_interfaces", "std_srvs", "lifecycle_msgs"}
 
 # What each part of lam_models may import from lam_models.

@@ -131,8 +131,8 @@ def set_angle_1(drive: Drive, kind: type) -> Any:
 
 @adapter("service_interfaces/srv/Setangle")
 def setangle(drive: Drive, kind: type) -> Any:
-    """The Inspire hand's service: angle0 to angle5."""
-    request = kind()
+    """The Inspire hand's service: angle0 to angle5 of the hand with the factory's number."""
+    request = kind(id=1, status="set_angle")
     for index, value in enumerate(drive.values):
         setattr(request, f"angle{index}", round(value))
     return request

@@ -31,3 +31,6 @@ class RetargetSettings:
     speed_scale: float = setting(
         1.0, "share of the hand's speed and acceleration that is used", low=0.01, high=1.0
     )
+    max_effort: float = setting(
+        20.0, "effort of a gripper's action goals, 0: none said", low=0.0, high=1000.0, unit="N"
+    )
