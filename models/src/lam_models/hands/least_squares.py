@@ -1,0 +1,128 @@
+"""Joint vectors whose key vectors meet their targets: damped least squares within limits.
+
+Levenberg-Marquardt on many poses side by side, each with its own damping. A joint that stands at
+a limit and would be pushed beyond it is taken out of the step (an active set); what a step still
+oversteps is brought back to the limit. A step that makes its pose worse is not taken. Poses that
+have settled leave the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lam_models.hands.kinematics import Kinematics
+
+_FIRST_DAMPING_M2 = 1e-5
+_LEAST_DAMPING_M2, _MOST_DAMPING_M2 = 1e-9, 1.0
+_LONGEST_STEP_RAD = 0.6
+_STILL_RAD = 1e-3  # A step shorter than this, or
+_STILL_SHARE = 1e-3  # one that takes less than this share of the cost, ends the work.
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What poses are to reach: the sum of weights * |key vector - target|^2 and of
+    pull * (q - rest)^2 is to be least.
+
+    targets: of the key vectors, m. weights: of their squares. rest: joints to be near, where the
+    key vectors leave it open; pull: m^2 a rad^2 (or m^2).
+    """
+
+    targets: Float[np.ndarray, "poses vectors 3"]
+    weights: Float[np.ndarray, "poses vectors"]
+    rest: Float[np.ndarray, "poses actuated"]
+    pull: Float[np.ndarray, " actuated"]
+
+    def take(self, which: np.ndarray | slice) -> Goal:
+        """Some of the poses."""
+        return replace(
+            self,
+            targets=self.targets[which],
+            weights=self.weights[which],
+            rest=self.rest[which],
+        )
+
+
+@dataclass(frozen=True)
+class Solution:
+    """cost: as Goal has it. settled: no step of any use was left."""
+
+    q: Float[np.ndarray, "poses actuated"]
+    cost: Float[np.ndarray, " poses"]
+    settled: Bool[np.ndarray, " poses"]
+
+
+@dataclass
+class _State:
+    """Where the poses of a batch stand, and the system of the next step."""
+
+    q: np.ndarray
+    cost: np.ndarray
+    square: np.ndarray
+    slope: np.ndarray
+
+    def put(self, where: np.ndarray, other: _State, which: np.ndarray) -> None:
+        """Take over `which` of another state's poses at `where`."""
+        self.q[where], self.cost[where] = other.q[which], other.cost[which]
+        self.square[where], self.slope[where] = other.square[which], other.slope[which]
+
+    def take(self, which: np.ndarray) -> _State:
+        return _State(self.q[which], self.cost[which], self.square[which], self.slope[which])
+
+
+def solve(
+    kinematics: Kinematics, goal: Goal, start: Float[np.ndarray, "poses actuated"], steps: int
+) -> Solution:
+    """The nearest minimum from each start, after at most `steps` steps."""
+    lower, upper = kinematics.spec.lower, kinematics.spec.upper
+    best = _state(kinematics, goal, np.minimum(np.maximum(start, lower), upper))
+    damping = np.full(len(start), _FIRST_DAMPING_M2)
+    settled = np.zeros(len(start), dtype=bool)
+    for _ in range(steps):
+        moving = np.flatnonzero(~settled)
+        if len(moving) == 0:
+            break
+        here = best.take(moving)
+        step = _step(here, damping[moving], lower, upper)
+        q = np.minimum(np.maximum(here.q + step, lower), upper)
+        there = _state(kinematics, goal.take(moving), q)
+        better = there.cost <= here.cost
+        gain = here.cost - there.cost
+        length = np.abs(q - here.q).max(axis=1)
+        small = (length < _STILL_RAD) | (better & (gain < _STILL_SHARE * here.cost))
+        best.put(moving[better], there, better)
+        damping[moving] *= np.where(better, 0.2, 8.0)
+        damping = np.maximum(damping, _LEAST_DAMPING_M2)
+        settled[moving] = small | (damping[moving] > _MOST_DAMPING_M2)
+    return Solution(best.q, best.cost, settled)
+
+
+def _state(kinematics: Kinematics, goal: Goal, q: np.ndarray) -> _State:
+    tips, slopes = kinematics.tips(q), kinematics.jacobian(q)
+    count, joints = q.shape
+    key = kinematics.spec.key_matrix
+    off = key @ tips - goal.targets
+    weighted = np.sqrt(goal.weights)[..., None]
+    flat = (key @ slopes.reshape(count, key.shape[1], -1)).reshape(count, -1, 3, joints)
+    flat = (flat * weighted[..., None]).reshape(count, -1, joints)
+    miss = (off * weighted).reshape(count, -1, 1)
+    turned = np.swapaxes(flat, 1, 2)
+    aside = q - goal.rest
+    square = turned @ flat
+    square[:, np.arange(joints), np.arange(joints)] += goal.pull
+    slope = (turned @ miss)[..., 0] + goal.pull * aside
+    cost = np.sum(miss**2, axis=(1, 2)) + aside**2 @ goal.pull
+    return _State(q, cost, square, slope)
+
+
+def _step(here: _State, damping: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    q, slope = here.q, here.slope
+    free = ~(((q <= lower) & (slope > 0.0)) | ((q >= upper) & (slope < 0.0)))
+    square = here.square * (free[:, :, None] & free[:, None, :])
+    square[:, np.arange(q.shape[1]), np.arange(q.shape[1])] += np.where(free, damping[:, None], 1.0)
+    step = -np.linalg.solve(square, (slope * free)[..., None])[..., 0]
+    longest = np.abs(step).max(axis=1, keepdims=True)
+    return step * np.minimum(1.0, _LONGEST_STEP_RAD / np.maximum(longest, 1e-12))

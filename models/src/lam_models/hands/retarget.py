@@ -1,0 +1,134 @@
+"""Human hand poses onto robot hands: LAD's retargeting, for a batch of poses or a stream.
+
+Points are a person's 21 in the palm frame, brought to the mean hand's size ("calibrated"). The
+hand's key vectors are to be the human's (objective.py), found by damped least squares within the
+limits (least_squares.py) from the posture that the joints' slots name.
+
+A gripper has one number: the smallest of the human's vectors from the thumb's tip to a finger's,
+as a share of its range, is the width as a share of the gripper's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lam_models.hands import objective as recipes
+from lam_models.hands.correspondence import correspondence, slot_posture
+from lam_models.hands.human import FINGERS, TIPS
+from lam_models.hands.kinematics import Kinematics, open_kinematics
+from lam_models.hands.least_squares import Goal, Solution, solve
+from lam_models.hands.objective import Objective, key_targets
+from lam_models.hands.spec import HandSpec
+
+_BLOCK = 256  # Poses solved at once: larger ones leave the processor's cache.
+_STEPS, _STREAM_STEPS = 40, 6
+# Human gaps of thumb and finger between which a gripper goes from closed to open.
+_CLOSED_M, _OPEN_M = 0.014, 0.10
+
+
+@dataclass(frozen=True)
+class Retargeted:
+    """q: within the limits. error_m: root mean square over the key vectors of what is left,
+    unweighted. converged: the solver settled, and where the key vectors are met.
+    """
+
+    q: Float[np.ndarray, "*poses actuated"]
+    error_m: Float[np.ndarray, " *poses"]
+    converged: Bool[np.ndarray, " *poses"]
+
+
+class Retargeter:
+    """One hand and one objective, a name in OBJECTIVES or one of your own."""
+
+    def __init__(
+        self,
+        spec: HandSpec,
+        objective: Objective | str = "keyvector",
+        kinematics: Kinematics | None = None,
+    ) -> None:
+        self.spec = spec
+        wanted = recipes.objective(objective) if isinstance(objective, str) else objective
+        self.objective = wanted
+        self.kinematics = kinematics or open_kinematics(spec)
+        self._tips = TIPS[[FINGERS.index(tip) for tip in spec.tips]]
+        self._range = spec.upper - spec.lower
+        self._gripper = is_gripper(spec)
+        if self._gripper:
+            self._widths_m, self._width_joints = _stroke(self.kinematics)
+        else:
+            self._way = correspondence(self.kinematics)
+        self._last: np.ndarray | None = None
+
+    def solve(self, points: Float[np.ndarray, "*poses 21 3"]) -> Retargeted:
+        """Each pose for itself; the same points always give the same joints."""
+        flat = points.reshape(-1, 21, 3)
+        work = self._grip if self._gripper else self._solve_block
+        blocks = [work(flat[at : at + _BLOCK]) for at in range(0, max(1, len(flat)), _BLOCK)]
+        shape = points.shape[:-2]
+        return Retargeted(
+            np.concatenate([block.q for block in blocks]).reshape(*shape, -1),
+            np.concatenate([block.error_m for block in blocks]).reshape(shape),
+            np.concatenate([block.converged for block in blocks]).reshape(shape),
+        )
+
+    def follow(self, points: Float[np.ndarray, "21 3"]) -> Retargeted:
+        """One frame of a stream, from where the one before ended and near it."""
+        if self._gripper or self._last is None:
+            found = self.solve(points)
+            self._last = found.q
+            return found
+        pull = (self.objective.smooth_m / self._range) ** 2
+        goal = self._goal(points[None], self._last[None], pull)
+        solution = solve(self.kinematics, goal, self._last[None], _STREAM_STEPS)
+        self._last = solution.q[0]
+        found = self._judged(goal, solution)
+        return Retargeted(found.q[0], found.error_m[0], found.converged[0])
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._last = None
+
+    def _goal(self, points: np.ndarray, rest: np.ndarray, pull: np.ndarray) -> Goal:
+        targets, weights = key_targets(self.objective, self.spec, self._way, points[:, self._tips])
+        return Goal(targets, weights, rest, pull)
+
+    def _solve_block(self, points: np.ndarray) -> Retargeted:
+        rest = slot_posture(self.spec, points)
+        goal = self._goal(points, rest, (self.objective.posture_m / self._range) ** 2)
+        return self._judged(goal, solve(self.kinematics, goal, rest, _STEPS))
+
+    def _judged(self, goal: Goal, solution: Solution) -> Retargeted:
+        vectors = self.spec.keyvectors(self.kinematics.tips(solution.q))
+        off = np.sum((vectors - goal.targets) ** 2, axis=-1)
+        error_m = np.sqrt(off.mean(axis=-1))
+        return Retargeted(
+            solution.q, error_m, solution.settled & (error_m < self.objective.reach_m)
+        )
+
+    def _grip(self, points: np.ndarray) -> Retargeted:
+        tips = points[:, TIPS]
+        gaps = np.linalg.norm(tips[:, 1:] - tips[:, :1], axis=-1).min(axis=1)
+        share = np.clip((gaps - _CLOSED_M) / (_OPEN_M - _CLOSED_M), 0.0, 1.0)
+        widths_m = self._widths_m[0] + share * (self._widths_m[-1] - self._widths_m[0])
+        q = self.spec.clip(np.interp(widths_m, self._widths_m, self._width_joints)[:, None])
+        return Retargeted(q, np.zeros(len(q)), np.ones(len(q), dtype=bool))
+
+
+def is_gripper(spec: HandSpec) -> bool:
+    """One motor and two tips: only their distance is free."""
+    return len(spec.actuated) == 1 and len(spec.tips) == 2
+
+
+def _stroke(kinematics: Kinematics) -> tuple[np.ndarray, np.ndarray]:
+    """Widths [m], rising from closed to open, and the joint's positions for them."""
+    spec = kinematics.spec
+    q = np.linspace(spec.lower[0], spec.upper[0], 257)[:, None]
+    tips = kinematics.tips(q)
+    widths_m = np.linalg.norm(tips[:, 0] - tips[:, 1], axis=-1)
+    closed, opened = sorted((int(widths_m.argmin()), int(widths_m.argmax())))
+    part = slice(closed, opened + 1)
+    order = slice(None) if widths_m[closed] < widths_m[opened] else slice(None, None, -1)
+    return np.maximum.accumulate(widths_m[part][order]), q[part, 0][order]
