@@ -24,7 +24,7 @@ from lam_retarget.pacing import Durations
 from lam_retarget.shaping import Joints, Motion, follow, pace_of, resting, stopping_point
 
 # A hand that was told nothing for so many periods stands where it was told to be.
-_GAP_PERIODS = 3
+GAP_PERIODS = 3
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ class Follower:
     def _step(self, now_ns: int) -> Motion:
         assert self._motion is not None
         gap_ns = now_ns - self._told_ns
-        if not 0 <= gap_ns <= _GAP_PERIODS * self._period_ns:
-            self._motion, gap_ns = resting(self._motion.q, self._pace), self._period_ns
+        if not 0 <= gap_ns <= GAP_PERIODS * self._period_ns:
+            self._motion = resting(self._motion.q, self._pace)
+            gap_ns = self._period_ns if gap_ns > 0 else 0  # The clock may be set back.
         target = self._rest if self._horizon is None else self._horizon.at(now_ns)
         assert target is not None
         return follow(self._motion, target, self._pace, gap_ns / NS_PER_S)

@@ -14,6 +14,8 @@ Kind = Literal["ok", "foreign_space", "shape", "not_finite", "off_sphere", "stal
 NS_PER_S = 1_000_000_000
 # A stamp further ahead means that two clocks disagree.
 MAX_AHEAD_NS = NS_PER_S // 10
+# A plan for longer would keep the hand going without anyone who looks.
+MAX_PLAN_NS = 10 * NS_PER_S
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ def _time(heard: Heard, rules: Rules, now_ns: int) -> Verdict | None:
         return Verdict("stale", words)
     if age_ns < -MAX_AHEAD_NS:
         words = f"its stamp is {-age_ns / NS_PER_S:.3f} s ahead: do the clocks agree?"
+        return Verdict("ahead", words)
+    plan_ns = heard.latency_ns + max(heard.horizon - 1, 0) * heard.step_ns - age_ns
+    if plan_ns > MAX_PLAN_NS:
+        limit_s = MAX_PLAN_NS / NS_PER_S
+        words = f"its last latent is due in {plan_ns / NS_PER_S:.3g} s, {limit_s:g} s allowed"
         return Verdict("ahead", words)
     return None
 

@@ -146,6 +146,7 @@ class Driver:
         message: Callable = getattr(kind, messages) if messages else kind
         self._build = lambda drive: adapter.build(drive, message, *parts)
         self._outlet = self._open(node, spec, kind)
+        self.owed: Joints | None = None
 
     def _open(self, node: LifecycleNode, spec: HandSpec, kind: Any) -> Outlet:
         if spec.command.interface == "topic":
@@ -156,10 +157,12 @@ class Driver:
         return outlet(node, kind, self.name, DEADBAND * np.abs(stroke))
 
     def send(self, q: Joints, stamp_ns: int) -> bool:
-        """Send the actuated joints there; whether the driver is ready to be told."""
+        """Send the actuated joints there; whether it was done, else they are owed."""
         values = self._units.values(q)
+        self.owed = q
         if not self._outlet.ready(values):
             return False
+        self.owed = None
         names, numbers = self._units.names, values.tolist()
         self._outlet.send(
             self._build(Drive(names, numbers, stamp_ns, self._period_s, self._max_effort))

@@ -99,7 +99,7 @@ class RetargetNode(LifecycleNode):
         """Begin anew: the first command starts from where the hand is now."""
         assert self._follower is not None
         self._follower.forget()
-        self._active = True
+        self._driver.owed, self._active = None, True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> Done:
@@ -144,7 +144,7 @@ class RetargetNode(LifecycleNode):
         if follower is None or not self._gate.opens(now_ns, follower.fresh):
             return False
         q = follower.advance(now_ns)
-        if q is None:
+        if q is None and (q := self._driver.owed) is None:
             return False
         self._timer.reset()
         return self._driver.send(q, now_ns)

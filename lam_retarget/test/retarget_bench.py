@@ -84,7 +84,7 @@ class Bench:
         for each in (node, self.client):
             self._executor.add_node(each)
         self._latents = self.client.create_publisher(LatentAction, "/latent_action", 10)
-        self.reports: list[DiagnosticArray] = []
+        self.reports: list[Any] = []
         self.client.create_subscription(DiagnosticArray, "/diagnostics", self.reports.append, 10)
 
     def up(self) -> None:
