@@ -22,6 +22,7 @@ setup(
         "console_scripts": [
             "retarget_node = lam_retarget.retarget_node:main",
             "retarget_keypoints_node = lam_retarget.retarget_keypoints_node:main",
+            "hand_player_node = lam_retarget.hand_player_node:main",
         ],
     },
 )

@@ -178,7 +178,11 @@ class Watch:
         self._q: np.ndarray | None = None
         self._speed, self._ns = np.zeros(len(spec.actuated)), 0
 
-    def look(self, q: np.ndarray, now_ns: int) -> None:
+    def look(self, said: np.ndarray | None, now_ns: int) -> None:
+        """What was said, or None where the hand stays where it was sent."""
+        q = self._q if said is None else said
+        if q is None:
+            return
         values = self._units.values(q)
         assert np.all(values >= self._low) and np.all(values <= self._high)
         period_s = 1.0 / self._spec.command.rate_hz
@@ -208,5 +212,4 @@ def test_whatever_comes_limits_speed_and_acceleration_hold(name, order, events):
         now_ns += wait_ns
         values = raw_values(drawn, horizon)
         follower.hear(heard(values, now_ns, horizon=horizon, dim=DIM, step_ns=step_ns), now_ns)
-        if (q := follower.advance(now_ns)) is not None:
-            watch.look(q, now_ns)
+        watch.look(follower.advance(now_ns), now_ns)
