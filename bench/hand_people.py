@@ -16,6 +16,7 @@ import numpy as np
 from lam_models.hands.human import FINGERS, angles_from_points, draw_subjects
 from lam_models.hands.kinematics import Kinematics, open_kinematics
 from lam_models.hands.pairs import PosePairs, join_people, load_pairs, make_pairs, save_pairs
+from lam_models.hands.retarget import is_gripper
 from lam_models.hands.space import HUMAN, human_points
 from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand, shipped_hands
@@ -54,7 +55,7 @@ class People:
         return tuple(name for name in self.names if self.is_gripper(name))
 
     def is_gripper(self, name: str) -> bool:
-        return name != HUMAN and len(self.specs[name].actuated) == 1
+        return name != HUMAN and is_gripper(self.specs[name])
 
     def fingers(self, name: str) -> tuple[str, ...]:
         """In the order of the tips."""

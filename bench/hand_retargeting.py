@@ -1,12 +1,12 @@
 """Direct retargeting: inverse kinematics from hand to hand, nothing learned.
 
 From the human hand it is the solver that made the pairs (lam_models.hands.retarget): there the
-errors against the pair's pose are none by definition, and say nothing. From another hand, a human
-hand is found first that does the same, by damped least squares: fingertips as far along as those of
-the source (in shares of the fingers' lengths, a finger's ratio being its median over the training
-pairs), thumb-finger vectors as they are, the nearer the more, and what that leaves open near the
-mean posture of the training people. A gripper says how far thumb and index are apart, as a share of
-the range of people's smallest thumb-finger gaps in the training pairs.
+errors against the pair's pose are none by definition, and say nothing. From another hand a human
+hand is found first whose retargeting would ask for what the source does, by damped least squares:
+the solver's own map of fingertips turned round, thumb-finger vectors in and near contact as that
+solver takes them, and what this leaves open near the mean posture of the training people. A gripper
+says how far thumb and index are apart, by the line through its openings and people's smallest
+thumb-finger gaps in the training pairs.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from hand_nearest import flat_tips
 from hand_people import People
 from hand_slots import nearness
 
-from lam_models.hands.human import FINGERS, TIPS, angles_from_points, mean_hand, within_ranges
-from lam_models.hands.pairs import pinch_weights
+from lam_models.hands.correspondence import Correspondence, correspondence
+from lam_models.hands.human import TIPS, angles_from_points, mean_hand, within_ranges
+from lam_models.hands.objective import Objective, key_targets
 from lam_models.hands.retarget import Retargeter
 from lam_models.hands.space import HUMAN, human_points, human_vector
+from lam_models.hands.spec import HandSpec
 
 _ITERATIONS = 20
 _POSTURE_M2 = 1e-5  # A radian from the mean posture weighs as three millimetres do.
@@ -81,8 +83,12 @@ class Retargeting:
 def _gaps_of_gripper(people: People, gripper: str, vectors: np.ndarray) -> np.ndarray:
     """People's thumb-finger gap at this opening: the line through the training pairs."""
     train = people.train.vectors
-    smallest = people.gaps(HUMAN, train[HUMAN]).min(axis=1)
-    slope, start = np.polyfit(people.opening(gripper, train[gripper]), smallest, 1)
+    smallest, opening = (
+        people.gaps(HUMAN, train[HUMAN]).min(axis=1),
+        people.opening(gripper, train[gripper]),
+    )
+    between = (opening > 0.02) & (opening < 0.98)
+    slope, start = np.polyfit(opening[between], smallest[between], 1)
     return np.maximum(start + slope * people.opening(gripper, vectors), 0.0)
 
 
@@ -100,19 +106,18 @@ def _gap_miss(goals: np.ndarray) -> Miss:
 
 
 def _tip_miss(people: People, source: str, vectors: np.ndarray) -> Miss:
-    """Tips where the source's are, in shares of the finger; thumb-finger vectors as they are."""
-    fingers = people.fingers(source)
-    columns = np.array([FINGERS.index(finger) for finger in fingers])
-    thumb = fingers.index("thumb")
+    """Tips where retargeting would have them from, thumb-finger vectors the nearer the more."""
+    fingers, wanted = people.fingers(source), Objective()
+    way = correspondence(people.kinematics[source])
+    columns, thumb = np.array(way.fingers), fingers.index("thumb")
     others = np.array([index for index in range(len(fingers)) if index != thumb])
-    reaches = [
-        np.median(np.linalg.norm(people.tips(name, people.train.vectors[name]), axis=-1), axis=0)
-        for name in (HUMAN, source)
-    ]
-    ratio = reaches[0][columns] / reaches[1]
     tips = people.tips(source, vectors)
-    goals, gaps = tips * ratio[:, None], tips[:, others] - tips[:, thumb, None]
-    weights = np.sqrt(pinch_weights(np.linalg.norm(gaps, axis=-1)))[..., None]
+    goals, apart_m = (tips - way.shift) / way.scale[:, None], tips[:, others] - tips[:, thumb, None]
+    lengths = np.maximum(np.linalg.norm(apart_m, axis=-1), 1e-9)
+    human = human_gaps(wanted, people.specs[source], way)(lengths)
+    gaps = apart_m * (human / lengths)[..., None]
+    near = np.clip((wanted.apart_m - human) / (wanted.apart_m - wanted.closed_m), 0.0, 1.0)
+    weights = np.sqrt(wanted.pinch * near)[..., None]
 
     def miss(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         hand, count = mean_hand(), len(angles)
@@ -125,6 +130,21 @@ def _tip_miss(people: People, source: str, vectors: np.ndarray) -> Miss:
         return np.concatenate(off, axis=1), np.concatenate(slopes, axis=1)
 
     return miss
+
+
+def human_gaps(
+    wanted: Objective, spec: HandSpec, way: Correspondence
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The human gap [m] for which retargeting asks for this one of the hand."""
+    known = np.linspace(0.0, wanted.closed_m, 41)
+    tips = np.zeros((len(known), len(way.fingers), 3))
+    first, second = (spec.tips.index(name) for name in ("thumb", "index"))
+    tips[:, second] = tips[:, first] + known[:, None] * np.array([1.0, 0.0, 0.0])
+    targets, _ = key_targets(wanted, spec, way, tips)
+    asked = np.linalg.norm(targets[:, spec.key_vectors.index(("thumb", "index"))], axis=-1)
+    ends = [wanted.apart_m, 1.0]  # Beyond contact a gap is what it is.
+    asked, known = np.concatenate([asked, ends]), np.concatenate([known, ends])
+    return lambda gaps: np.interp(gaps, asked, known)
 
 
 def _solved(start: np.ndarray, posture: np.ndarray, miss: Miss) -> np.ndarray:
