@@ -1,0 +1,1 @@
+"""Cameras to end-effector motion and hand latents: the node that runs a policy."""

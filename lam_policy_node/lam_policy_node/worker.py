@@ -1,0 +1,146 @@
+"""A policy in a process of its own, asked without waiting.
+
+A process, not a thread: beside a model that keeps Python's lock, commands of a thread's node come
+late by whole switch intervals (bench/policy_worker.py measures both), a model that hangs can be
+ended, and one that crashes takes nothing with it that moves the robot.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from mmap import mmap
+from pathlib import Path
+
+from lam_models.checkpoint import Spec
+from lam_models.command import UserError
+from lam_models.strict_json import from_json
+from lam_policy_node import wire
+from lam_policy_node.policy_process import MESSAGE_BYTES
+from lam_policy_node.request import SLOT_BYTES, Answer, Request, pack_request, unpack_answer
+
+OPENER = "lam_models.policy.opening:open_policy"
+_MOST_CAMERAS = 16
+_SLICE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the process says of its policy. model_s: duration of a warm call."""
+
+    spec: Spec
+    weights_hash: str
+    takes_committed: bool
+    model_s: float
+
+
+class PolicyProcess:
+    """`with` or `close` ends it. All but `load` return at once."""
+
+    def __init__(self, path: str, device: str = "cpu", opener: str = OPENER) -> None:
+        self.path = path
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        memory = os.memfd_create("policy_pictures")
+        os.ftruncate(memory, _MOST_CAMERAS * SLOT_BYTES)
+        self._memory = mmap(memory, 0)
+        words = [str(theirs.fileno()), str(memory), opener, path, device]
+        # The child finds modules where this process does, however that came to be.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lam_policy_node.policy_process", *words],
+            pass_fds=(theirs.fileno(), memory),
+            env=environment,
+        )
+        theirs.close()
+        os.close(memory)
+        self._asked_ns: int | None = None
+        self._death = ""
+
+    def __enter__(self) -> PolicyProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def death(self) -> str:
+        """Why it cannot be asked any more, one sentence; "" while it can."""
+        return self._death
+
+    def load(self, timeout_s: float, give_up: Callable[[], object] = lambda: False) -> Loaded:
+        """Wait until the policy is there. UserError that says why it is not."""
+        end_s = time.monotonic() + timeout_s
+        while not select.select([self._socket], [], [], _SLICE_S)[0]:
+            if give_up() or time.monotonic() > end_s:
+                self.close()
+                raise UserError(f"policy '{self.path}' did not load within {timeout_s:g} s")
+        message = self._receive()
+        if message is None:
+            raise UserError(f"policy '{self.path}' did not load: {self._death}")
+        said, _ = wire.unpack(message)
+        if "failed" in said:
+            self.close()
+            raise UserError(f"policy '{self.path}' did not load: {said['failed']}")
+        spec = from_json(Spec, said.pop("spec"), self.path)
+        return Loaded(spec, **said)
+
+    def thinking_s(self, now_ns: int) -> float | None:
+        """For how long it has been at its present request, None when it has none. Monotonic."""
+        return None if self._asked_ns is None else (now_ns - self._asked_ns) / 1e9
+
+    def ask(self, request: Request, now_ns: int) -> None:
+        """Begin a request; only when it has none. A dead process shows at the next `poll`."""
+        if self._asked_ns is not None:
+            raise RuntimeError("the policy is still at the request before")
+        try:
+            self._socket.send(pack_request(request, self._memory))
+            self._asked_ns = now_ns
+        except (BrokenPipeError, ConnectionResetError):
+            self._receive()
+
+    def poll(self) -> Answer | None:
+        """The answer, if it has come."""
+        if self._death or not select.select([self._socket], [], [], 0.0)[0]:
+            return None
+        message = self._receive()
+        self._asked_ns = None
+        return None if message is None else unpack_answer(message)
+
+    def close(self, reason: str = "it was ended") -> None:
+        """End it, whatever it is doing."""
+        self._death = self._death or reason
+        self._socket.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._memory.close()
+
+    def _receive(self) -> bytes | None:
+        """A message; None, and `death` said, where the process is no more."""
+        try:
+            message = self._socket.recv(MESSAGE_BYTES)
+        except ConnectionResetError:
+            message = b""
+        if message:
+            return message
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            code = "unknown"
+        self.close(f"the policy's process ended (exit code {code})")
+        return None
+
+
+def shown(path: str) -> str:
+    """A folder's name for people."""
+    return Path(path).name or path

@@ -1,0 +1,21 @@
+"""What a policy is told of the motion that will happen before its answer can be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lam_models.types import ActionChunk
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The running plan, cut so that its step 0 is due at the observation.
+
+    plan: what would be done without a new answer, with the policy's own dt_s; it may be shorter
+        than the answer.
+    steps: of these, how many will have been carried out when the answer comes. A policy must
+        begin its answer with them (trained to, or guided); what follows is its own to choose.
+    """
+
+    plan: ActionChunk
+    steps: int
