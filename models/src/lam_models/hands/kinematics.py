@@ -41,6 +41,12 @@ class Kinematics(Protocol):
         """Derivative of the fingertips by the actuated joints, m/rad or m/m."""
         ...
 
+    def tips_and_jacobian(
+        self, q: Poses
+    ) -> tuple[Tips, Float[np.ndarray, "*poses tips 3 actuated"]]:
+        """Both at once, at little more than the price of one."""
+        ...
+
     def skeleton(self, q: Poses) -> Float[np.ndarray, "*poses links 3"]:
         """Origins of the links, for drawing."""
         ...
@@ -93,7 +99,13 @@ class PrimitiveKinematics:
         return self._tips.points(q) * self._mirror
 
     def jacobian(self, q: Poses) -> Float[np.ndarray, "*poses tips 3 actuated"]:
-        return self._tips.jacobian(q) * self._mirror[:, None]
+        return self.tips_and_jacobian(q)[1]
+
+    def tips_and_jacobian(
+        self, q: Poses
+    ) -> tuple[Tips, Float[np.ndarray, "*poses tips 3 actuated"]]:
+        points, motion = self._tips.points_and_jacobian(q)
+        return points * self._mirror, motion * self._mirror[:, None]
 
     def skeleton(self, q: Poses) -> Float[np.ndarray, "*poses links 3"]:
         return self._links.points(q) * self._mirror
@@ -184,13 +196,16 @@ class _Chains:
         rotations, origins = self._walk(q)
         return (origins[-1] + rotations[-1] @ self._end)[..., 0]
 
-    def jacobian(self, q: Poses) -> Float[np.ndarray, "*poses tips 3 actuated"]:
+    def points_and_jacobian(
+        self, q: Poses
+    ) -> tuple[Tips, Float[np.ndarray, "*poses tips 3 actuated"]]:
         rotations, origins = self._walk(q)
-        lever = (origins[-1] + rotations[-1] @ self._end - origins)[..., 0]
+        points = origins[-1] + rotations[-1] @ self._end
+        lever = (points - origins)[..., 0]
         motion = _cross((rotations @ self._padded(self._spin, q))[..., 0], lever)
         if self._slides:
             motion = motion + (rotations @ self._padded(self._slide, q))[..., 0]
-        return np.moveaxis(motion, 0, -1) @ np.moveaxis(self._ratio, 0, 1)
+        return points[..., 0], np.moveaxis(motion, 0, -1) @ np.moveaxis(self._ratio, 0, 1)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -57,6 +57,11 @@ class MujocoKinematics:
         turn = self._to_palm[:3, :3] * self._mirror[:, None]
         return turn @ self._each(q, self._world_jacobian)
 
+    def tips_and_jacobian(
+        self, q: Poses
+    ) -> tuple[Tips, Float[np.ndarray, "*poses tips 3 actuated"]]:
+        return self.tips(q), self.jacobian(q)
+
     def skeleton(self, q: Poses) -> Float[np.ndarray, "*poses links 3"]:
         return self._in_palm(self._each(q, self._data.xpos.copy))
 
