@@ -27,10 +27,11 @@ class Goal:
     """What poses are to reach: the sum of weights * |key vector - target|^2 and of
     pull * (q - rest)^2 is to be least.
 
-    targets: of the key vectors, m. weights: of their squares. rest: joints to be near, where the
-    key vectors leave it open; pull: m^2 a rad^2 (or m^2).
+    key: makes key vectors of tips. targets: of the key vectors, m. weights: of their squares.
+    rest: joints to be near where the key vectors leave it open; pull: m^2 a rad^2 (or m^2).
     """
 
+    key: Float[np.ndarray, "vectors tips"]
     targets: Float[np.ndarray, "poses vectors 3"]
     weights: Float[np.ndarray, "poses vectors"]
     rest: Float[np.ndarray, "poses actuated"]
@@ -73,6 +74,16 @@ class _State:
         return _State(self.q[which], self.cost[which], self.square[which], self.slope[which])
 
 
+def better(one: Solution, other: Solution) -> Solution:
+    """Pose by pose the solution of less cost."""
+    worse = other.cost < one.cost
+    return Solution(
+        np.where(worse[:, None], other.q, one.q),
+        np.where(worse, other.cost, one.cost),
+        np.where(worse, other.settled, one.settled),
+    )
+
+
 def solve(
     kinematics: Kinematics, goal: Goal, start: Float[np.ndarray, "poses actuated"], steps: int
 ) -> Solution:
@@ -89,21 +100,21 @@ def solve(
         step = _step(here, damping[moving], lower, upper)
         q = np.minimum(np.maximum(here.q + step, lower), upper)
         there = _state(kinematics, goal.take(moving), q)
-        better = there.cost <= here.cost
+        less = there.cost <= here.cost
         gain = here.cost - there.cost
         length = np.abs(q - here.q).max(axis=1)
-        small = (length < _STILL_RAD) | (better & (gain < _STILL_SHARE * here.cost))
-        best.put(moving[better], there, better)
-        damping[moving] *= np.where(better, 0.2, 8.0)
+        small = (length < _STILL_RAD) | (less & (gain < _STILL_SHARE * here.cost))
+        best.put(moving[less], there, less)
+        damping[moving] *= np.where(less, 0.2, 8.0)
         damping = np.maximum(damping, _LEAST_DAMPING_M2)
         settled[moving] = small | (damping[moving] > _MOST_DAMPING_M2)
     return Solution(best.q, best.cost, settled)
 
 
 def _state(kinematics: Kinematics, goal: Goal, q: np.ndarray) -> _State:
-    tips, slopes = kinematics.tips(q), kinematics.jacobian(q)
+    tips, slopes = kinematics.tips_and_jacobian(q)
     count, joints = q.shape
-    key = kinematics.spec.key_matrix
+    key = goal.key
     off = key @ tips - goal.targets
     weighted = np.sqrt(goal.weights)[..., None]
     flat = (key @ slopes.reshape(count, key.shape[1], -1)).reshape(count, -1, 3, joints)

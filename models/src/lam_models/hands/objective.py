@@ -1,25 +1,78 @@
 """What retargeting asks of a hand: a target and a weight for each of its key vectors.
 
-keyvector: LAD's energy. Vectors from the palm to the tips, scaled by the fingers' lengths, and
-    between the tips. Between thumb and a finger the nearer the human's are, the more their true
-    distance counts, and touching human pads, whose tip points are some millimetres apart, are
-    asked to touch: pinches close, and nothing else does.
+keyvector: LAD's energy. Vectors from the palm to the tips and from the thumb's to the others',
+    where the hand's correspondence puts them. The nearer human thumb and finger are, the more
+    their own vector counts instead: touching pads, whose tip points are millimetres apart, are
+    asked to touch, so that pinches close and nothing else does.
+vector: dex-retargeting's of that name. Vectors from the palm to the tips, the human's times one
+    number; nothing is said about pinches.
+dexpilot: as dex-retargeting has it, after DexPilot (arXiv 1910.03135). The same, and
+    vectors between all tips; those of thumb and finger are set to a touch when they are short, and
+    let go only when they are longer again.
+
+Departure: all are sums of squares, where dex-retargeting has Huber's loss.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lam_models.command import unknown
-from lam_models.hands.correspondence import Correspondence
 from lam_models.hands.spec import PALM, HandSpec
 
-# Human gaps of thumb and finger tips, m, and the hand's for them: between contact and free.
+Vectors = Float[np.ndarray, "poses vectors 3"]
+Weights = Float[np.ndarray, "poses vectors"]
+# Gaps of human thumb and finger tips, m, and the hand's for them: from contact to free.
 _HUMAN_GAPS_M = np.array([0.0, 0.012, 0.020, 0.032, 0.050, 1.0])
 _HAND_GAPS_M = np.array([0.0, 0.001, 0.005, 0.034, 0.052, 1.002])
+
+
+@dataclass(frozen=True)
+class KeyVectors:
+    """Which ends (from, to) are compared, and the matrix that makes their vectors of tips."""
+
+    ends: tuple[tuple[str, str], ...]
+    matrix: Float[np.ndarray, "vectors tips"]
+
+    @property
+    def from_palm(self) -> Bool[np.ndarray, " vectors"]:
+        return np.array([PALM in ends for ends in self.ends])
+
+    @property
+    def pinches(self) -> Bool[np.ndarray, " vectors"]:
+        """Those between the thumb and a finger."""
+        return np.array(["thumb" in ends for ends in self.ends]) & ~self.from_palm
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Pinches close gradually: nothing jumps as the human's gap changes.
+
+    weight: of the thumb's vector to a finger in contact; it falls to nothing between the human
+        gaps `closed_m` and `apart_m`, and its target goes from the human's to the mapped one.
+    """
+
+    weight: float = 60.0
+    closed_m: float = 0.02
+    apart_m: float = 0.05
+
+
+@dataclass(frozen=True)
+class Project:
+    """Pinches snap shut: S1, thumb and finger nearer than `close_m`, are set to touch until they
+    are farther than `open_m`; S2, two fingers that both pinch, are kept `between_m` apart.
+    """
+
+    close_m: float = 0.03
+    open_m: float = 0.05
+    touch_m: float = 1e-4
+    between_m: float = 0.03
+    weight: float = 200.0
+    between_weight: float = 400.0
 
 
 @dataclass(frozen=True)
@@ -27,24 +80,28 @@ class Objective:
     """Weights are of squares.
 
     palm, between: of vectors from the palm, and between tips.
-    pinch: of the vector between thumb and finger in contact, falling to `between` from
-        `closed_m` to `apart_m` of the human's gap. 0 leaves pinches alone.
-    posture_m: a joint's whole range off the named slots' posture weighs as much as this.
+    all_tips: compare all pairs of tips, not the hand's own key vectors.
+    fitted: human tips go where the hand's correspondence says, else only their size is changed.
+    posture_m: a joint's whole range off the posture that its slot names weighs as much as this.
     smooth_m: the same, off the frame before, in a stream.
     reach_m: a pose is met when its root mean square error is below this.
     """
 
     palm: float = 1.0
     between: float = 0.5
-    pinch: float = 60.0
-    closed_m: float = 0.02
-    apart_m: float = 0.05
+    pinch: Blend | Project | None = None
+    all_tips: bool = False
+    fitted: bool = False
     posture_m: float = 0.006
     smooth_m: float = 0.003
     reach_m: float = 0.03
 
 
-OBJECTIVES = {"keyvector": Objective(), "vector": Objective(), "dexpilot": Objective()}
+OBJECTIVES = {
+    "keyvector": Objective(pinch=Blend(), fitted=True),
+    "vector": Objective(between=0.0),
+    "dexpilot": Objective(palm=10.0, between=1.0, pinch=Project(), all_tips=True),
+}
 
 
 def objective(name: str) -> Objective:
@@ -54,22 +111,75 @@ def objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
+def key_vectors(spec: HandSpec, wanted: Objective) -> KeyVectors:
+    """What this objective compares on this hand."""
+    if wanted.all_tips:
+        pairs = (*((PALM, tip) for tip in spec.tips), *itertools.combinations(spec.tips, 2))
+        spec = replace(spec, key_vectors=pairs)
+    return KeyVectors(spec.key_vectors, spec.key_matrix)
+
+
 def key_targets(
-    wanted: Objective, spec: HandSpec, way: Correspondence, tips: Float[np.ndarray, "poses tips 3"]
-) -> tuple[Float[np.ndarray, "poses vectors 3"], Float[np.ndarray, "poses vectors"]]:
-    """Targets [m] and weights of the key vectors, of human tips in the order of the hand's."""
-    key = spec.key_matrix
-    mapped = key @ way.places(tips)
-    own = key @ tips
-    from_palm = np.array([PALM in ends for ends in spec.key_vectors])
-    with_thumb = np.array(["thumb" in ends for ends in spec.key_vectors]) & ~from_palm
-    gaps = np.linalg.norm(own, axis=-1)
-    wide = np.interp(gaps, _HUMAN_GAPS_M, _HAND_GAPS_M)
-    true = own * (wide / np.maximum(gaps, 1e-9))[..., None]
-    near = _fall(gaps, wanted.closed_m, wanted.apart_m) * with_thumb
-    targets = mapped + near[..., None] * (true - mapped)
-    weights = np.where(from_palm, wanted.palm, wanted.between) + near * wanted.pinch
-    return targets, weights
+    wanted: Objective,
+    key: KeyVectors,
+    own: Vectors,
+    mapped: Vectors,
+    held: Bool[np.ndarray, "poses vectors"] | None = None,
+) -> tuple[Vectors, Weights]:
+    """Targets [m] and weights.
+
+    own: the human's key vectors. mapped: those of where the hand's tips belong. held: pinches
+    that were closed the moment before, for an objective that remembers.
+    """
+    weights = np.where(key.from_palm, wanted.palm, wanted.between)
+    weights = np.broadcast_to(weights, own.shape[:-1])
+    gaps_m = np.sqrt(np.einsum("nki,nki->nk", own, own))
+    if isinstance(wanted.pinch, Blend):
+        near = _fall(gaps_m, wanted.pinch.closed_m, wanted.pinch.apart_m) * key.pinches
+        wide_m = np.interp(gaps_m, _HUMAN_GAPS_M, _HAND_GAPS_M)
+        true = own * (wide_m / np.maximum(gaps_m, 1e-9))[..., None]
+        return mapped + near[..., None] * (true - mapped), weights + near * wanted.pinch.weight
+    if isinstance(wanted.pinch, Project):
+        return _projected(wanted.pinch, key, own, mapped, weights, pinched(wanted, key, own, held))
+    return mapped, weights
+
+
+def pinched(
+    wanted: Objective, key: KeyVectors, own: Vectors, held: np.ndarray | None = None
+) -> Bool[np.ndarray, "poses vectors"]:
+    """Which of the key vectors are pinches that count as closed."""
+    if not isinstance(wanted.pinch, Project):
+        return np.zeros(own.shape[:-1], dtype=bool)
+    limit_m = wanted.pinch.close_m
+    if held is not None:
+        limit_m = np.where(held, wanted.pinch.open_m, limit_m)
+    return (np.linalg.norm(own, axis=-1) < limit_m) & key.pinches
+
+
+def _projected(
+    way: Project,
+    key: KeyVectors,
+    own: Vectors,
+    mapped: Vectors,
+    weights: Weights,
+    closed: Bool[np.ndarray, "poses vectors"],
+) -> tuple[Vectors, Weights]:
+    gaps_m = np.linalg.norm(own, axis=-1)
+    fingers = {end for ends, one in zip(key.ends, key.pinches, strict=True) if one for end in ends}
+    apart = np.zeros_like(closed)
+    for row, ends in enumerate(key.ends):
+        if set(ends) <= fingers - {"thumb"}:
+            both = [_row(key, "thumb", finger) for finger in ends]
+            apart[:, row] = closed[:, both].all(axis=1) & (gaps_m[:, row] < way.between_m)
+    wide_m = np.where(closed, way.touch_m, way.between_m)
+    set_to = own * (wide_m / np.maximum(gaps_m, 1e-9))[..., None]
+    targets = np.where((closed | apart)[..., None], set_to, mapped)
+    return targets, np.where(closed, way.weight, np.where(apart, way.between_weight, weights))
+
+
+def _row(key: KeyVectors, one: str, other: str) -> int:
+    """Of the vector between two tips."""
+    return next(row for row, ends in enumerate(key.ends) if set(ends) == {one, other})
 
 
 def _fall(x: np.ndarray, start: float, end: float) -> np.ndarray:

@@ -11,20 +11,24 @@ as a share of its range, is the width as a share of the gripper's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from lam_models.hands import objective as recipes
-from lam_models.hands.correspondence import correspondence, slot_posture
-from lam_models.hands.human import FINGERS, TIPS
+from lam_models.hands.correspondence import by_roots, by_size
+from lam_models.hands.human import FINGERS, TIPS, mean_hand
 from lam_models.hands.kinematics import Kinematics, open_kinematics
-from lam_models.hands.least_squares import Goal, Solution, solve
-from lam_models.hands.objective import Objective, key_targets
+from lam_models.hands.least_squares import Goal, Solution, better, solve
+from lam_models.hands.objective import Objective, key_targets, key_vectors, pinched
+from lam_models.hands.poses import sample
+from lam_models.hands.slots import slot_posture
 from lam_models.hands.spec import HandSpec
 
 _BLOCK = 256  # Poses solved at once: larger ones leave the processor's cache.
-_STEPS, _STREAM_STEPS = 40, 6
+_SCOUTING_STEPS, _STEPS, _STREAM_STEPS = 8, 40, 6
+_FITTING_POSES, _FITTING_ROUNDS = 160, 3
 # Human gaps of thumb and finger between which a gripper goes from closed to open.
 _CLOSED_M, _OPEN_M = 0.014, 0.10
 
@@ -41,7 +45,10 @@ class Retargeted:
 
 
 class Retargeter:
-    """One hand and one objective, a name in OBJECTIVES or one of your own."""
+    """One hand and one objective, a name in OBJECTIVES or one of your own.
+
+    Opening one takes a good part of a second: the hand's correspondence is fitted.
+    """
 
     def __init__(
         self,
@@ -55,12 +62,16 @@ class Retargeter:
         self.kinematics = kinematics or open_kinematics(spec)
         self._tips = TIPS[[FINGERS.index(tip) for tip in spec.tips]]
         self._range = spec.upper - spec.lower
+        self._key = key_vectors(spec, wanted)
         self._gripper = is_gripper(spec)
         if self._gripper:
             self._widths_m, self._width_joints = _stroke(self.kinematics)
+        elif wanted.fitted:
+            self._way = by_roots(self.kinematics)
+            self._fit(_natural_points())
         else:
-            self._way = correspondence(self.kinematics)
-        self._last: np.ndarray | None = None
+            self._way = by_size(self.kinematics)
+        self.reset()
 
     def solve(self, points: Float[np.ndarray, "*poses 21 3"]) -> Retargeted:
         """Each pose for itself; the same points always give the same joints."""
@@ -76,34 +87,69 @@ class Retargeter:
 
     def follow(self, points: Float[np.ndarray, "21 3"]) -> Retargeted:
         """One frame of a stream, from where the one before ended and near it."""
-        if self._gripper or self._last is None:
+        if self._gripper:
+            return self.solve(points)
+        if self._last is None:
             found = self.solve(points)
-            self._last = found.q
+            self._last, self._held = found.q[None], self._closed(points)
             return found
         pull = (self.objective.smooth_m / self._range) ** 2
-        goal = self._goal(points[None], self._last[None], pull)
-        solution = solve(self.kinematics, goal, self._last[None], _STREAM_STEPS)
-        self._last = solution.q[0]
+        goal = self._goal(points[None], self._last, pull, self._held)
+        solution = solve(self.kinematics, goal, self._last, _STREAM_STEPS)
+        self._last = solution.q
+        self._held = self._closed(points, self._held)
         found = self._judged(goal, solution)
         return Retargeted(found.q[0], found.error_m[0], found.converged[0])
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._last = None
+        self._last: np.ndarray | None = None
+        self._held: np.ndarray | None = None
 
-    def _goal(self, points: np.ndarray, rest: np.ndarray, pull: np.ndarray) -> Goal:
-        targets, weights = key_targets(self.objective, self.spec, self._way, points[:, self._tips])
-        return Goal(targets, weights, rest, pull)
+    def reach(self, tips: Float[np.ndarray, "poses tips 3"]) -> Retargeted:
+        """Joints that bring the hand's own tips to places in its palm frame: no human in it."""
+        plain = np.broadcast_to(
+            np.where(self._key.from_palm, 1.0, 0.0), (len(tips), len(self._key.ends))
+        )
+        middle = np.tile((self.spec.lower + self.spec.upper) / 2.0, (len(tips), 1))
+        goal = Goal(self._key.matrix, self._key.matrix @ tips, plain, middle, 1e-8 / self._range**2)
+        return self._judged(goal, solve(self.kinematics, goal, middle, _STEPS))
+
+    def _fit(self, points: Float[np.ndarray, "poses 21 3"]) -> None:
+        human = points[:, self._tips]
+        for _ in range(_FITTING_ROUNDS):
+            hand = self.kinematics.tips(self.solve(points).q)
+            self._way = self._way.fitted(human, hand)
+
+    def _goal(
+        self,
+        points: np.ndarray,
+        rest: np.ndarray,
+        pull: np.ndarray,
+        held: np.ndarray | None = None,
+    ) -> Goal:
+        tips, key = points[:, self._tips], self._key
+        own, mapped = key.matrix @ tips, key.matrix @ self._way.places(tips)
+        targets, weights = key_targets(self.objective, key, own, mapped, held)
+        return Goal(key.matrix, targets, weights, rest, pull)
+
+    def _closed(self, points: np.ndarray, held: np.ndarray | None = None) -> np.ndarray:
+        own = self._key.matrix @ points[None, self._tips]
+        return pinched(self.objective, self._key, own, held)
 
     def _solve_block(self, points: np.ndarray) -> Retargeted:
         rest = slot_posture(self.spec, points)
         goal = self._goal(points, rest, (self.objective.posture_m / self._range) ** 2)
-        return self._judged(goal, solve(self.kinematics, goal, rest, _STEPS))
+        middle = np.broadcast_to((self.spec.lower + self.spec.upper) / 2.0, rest.shape)
+        first, second = (
+            solve(self.kinematics, goal, start, _SCOUTING_STEPS) for start in (rest, middle)
+        )
+        start = better(first, second).q
+        return self._judged(goal, solve(self.kinematics, goal, start, _STEPS))
 
     def _judged(self, goal: Goal, solution: Solution) -> Retargeted:
-        vectors = self.spec.keyvectors(self.kinematics.tips(solution.q))
-        off = np.sum((vectors - goal.targets) ** 2, axis=-1)
-        error_m = np.sqrt(off.mean(axis=-1))
+        off = goal.key @ self.kinematics.tips(solution.q) - goal.targets
+        error_m = np.sqrt(np.einsum("nki,nki->n", off, off) / off.shape[1])
         return Retargeted(
             solution.q, error_m, solution.settled & (error_m < self.objective.reach_m)
         )
@@ -115,6 +161,12 @@ class Retargeter:
         widths_m = self._widths_m[0] + share * (self._widths_m[-1] - self._widths_m[0])
         q = self.spec.clip(np.interp(widths_m, self._widths_m, self._width_joints)[:, None])
         return Retargeted(q, np.zeros(len(q)), np.ones(len(q), dtype=bool))
+
+
+@cache
+def _natural_points() -> Float[np.ndarray, "poses 21 3"]:
+    hand = mean_hand()
+    return hand.points(sample(hand, _FITTING_POSES, 0).angles)
 
 
 def is_gripper(spec: HandSpec) -> bool:
