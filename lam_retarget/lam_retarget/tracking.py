@@ -33,7 +33,7 @@ Kind = Literal[
 # How messages spell a layout: with the number of its joints.
 SPELLED = {f"{layout.name}_{len(layout.joints)}": layout for layout in LAYOUTS.values()}
 # A hand beyond these multiples of its person's size was measured in other units, or is none.
-SMALLEST, LARGEST = 0.5, 2.0
+SMALLEST, LARGEST = 0.5, 1.8
 _REACH_M = float(np.linalg.norm(mean_hand().roots_m[1:], axis=1).mean())
 
 

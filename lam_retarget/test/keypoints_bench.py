@@ -1,4 +1,4 @@
-"""A bench for tracked hands: frames of a played hand, a space that knows the human, and the node."""
+"""A bench for tracked hands: a played hand, a space that knows the human, and the node."""
 
 from __future__ import annotations
 

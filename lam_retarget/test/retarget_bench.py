@@ -23,7 +23,15 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from lam_models.checkpoint import origin_now
-from lam_models.hands.space import Coder, HandSpace, Layers, founded, hand_modality, save_space
+from lam_models.hands.space import (
+    Coder,
+    HandSpace,
+    Layers,
+    Modality,
+    founded,
+    hand_modality,
+    save_space,
+)
 from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand, shipped_hands
 from lam_msgs.msg import LatentAction
@@ -43,18 +51,19 @@ def _layers(rng: np.random.Generator, *sizes: int) -> Layers:
     )
 
 
-def random_coder(spec: HandSpec, seed: int) -> Coder:
+def random_coder(modality: Modality, seed: int) -> Coder:
     """Networks that spread latents over the whole range of a hand."""
-    rng, size = np.random.default_rng(seed), len(spec.actuated)
-    center = ((spec.lower + spec.upper) / 2).astype(np.float32)
-    scale = (spec.upper - spec.lower).astype(np.float32)
+    rng, size = np.random.default_rng(seed), len(modality.entries)
+    lower = np.array(modality.lower or [-0.1] * size, np.float32)
+    upper = np.array(modality.upper or [0.2] * size, np.float32)
     encoder, decoder = _layers(rng, size, 32, DIM), _layers(rng, DIM, 32, size)
-    return Coder(hand_modality(spec), center, scale, encoder, decoder)
+    return Coder(modality, (lower + upper) / 2, upper - lower, encoder, decoder)
 
 
 def random_space(specs: Sequence[HandSpec], name: str = "hand/random", seed: int = 0) -> HandSpace:
     """A space of the hands."""
-    coders = {spec.hand: random_coder(spec, seed + at) for at, spec in enumerate(specs)}
+    modalities = [hand_modality(spec) for spec in specs]
+    coders = {each.name: random_coder(each, seed + at) for at, each in enumerate(modalities)}
     return HandSpace(founded(name, DIM, coders), coders)
 
 
