@@ -1,12 +1,12 @@
-"""Direct retargeting: inverse kinematics from hand to hand, nothing learned.
+"""Direct retargeting: inverse kinematics from hand to hand, nothing trained.
 
 From the human hand it is the solver that made the pairs (lam_models.hands.retarget): there the
 errors against the pair's pose are none by definition, and say nothing. From another hand a human
-hand is found first whose retargeting would ask for what the source does, by damped least squares:
-the solver's own map of fingertips turned round, thumb-finger vectors in and near contact as that
-solver takes them, and what this leaves open near the mean posture of the training people. A gripper
-says how far thumb and index are apart, by the line through its openings and people's smallest
-thumb-finger gaps in the training pairs.
+hand is found first by damped least squares: each fingertip where an affine map fitted to the
+training pairs, finger by finger, has it; thumb-finger vectors as long as people's are in those
+pairs when the source's are as long as this one, the shorter the more; and what this leaves open
+near the mean posture of the training people. A gripper says how far thumb and index are apart, by
+the line through its openings and people's smallest thumb-finger gaps in the training pairs.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from hand_nearest import flat_tips
 from hand_people import People
 from hand_slots import nearness
 
-from lam_models.hands.correspondence import Correspondence, correspondence
-from lam_models.hands.human import TIPS, angles_from_points, mean_hand, within_ranges
-from lam_models.hands.objective import Objective, key_targets
+from lam_models.hands.human import FINGERS, TIPS, angles_from_points, mean_hand, within_ranges
 from lam_models.hands.retarget import Retargeter
 from lam_models.hands.space import HUMAN, human_points, human_vector
-from lam_models.hands.spec import HandSpec
 
 _ITERATIONS = 20
+_PINCH = 60.0  # Weight of a thumb-finger vector in contact, against one fingertip's place;
+_CONTACT_M, _FREE_M = 0.02, 0.05  # it falls to nothing between these gaps.
 _POSTURE_M2 = 1e-5  # A radian from the mean posture weighs as three millimetres do.
 # Off [poses, misses] and their slopes [poses, misses, angles], of angles.
 Miss = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -106,18 +105,24 @@ def _gap_miss(goals: np.ndarray) -> Miss:
 
 
 def _tip_miss(people: People, source: str, vectors: np.ndarray) -> Miss:
-    """Tips where retargeting would have them from, thumb-finger vectors the nearer the more."""
-    fingers, wanted = people.fingers(source), Objective()
-    way = correspondence(people.kinematics[source])
-    columns, thumb = np.array(way.fingers), fingers.index("thumb")
+    """Tips where the training pairs have them, thumb-finger vectors the shorter the more."""
+    fingers = people.fingers(source)
+    columns, thumb = np.array([FINGERS.index(f) for f in fingers]), fingers.index("thumb")
     others = np.array([index for index in range(len(fingers)) if index != thumb])
-    tips = people.tips(source, vectors)
-    goals, apart_m = (tips - way.shift) / way.scale[:, None], tips[:, others] - tips[:, thumb, None]
-    lengths = np.maximum(np.linalg.norm(apart_m, axis=-1), 1e-9)
-    human = human_gaps(wanted, people.specs[source], way)(lengths)
-    gaps = apart_m * (human / lengths)[..., None]
-    near = np.clip((wanted.apart_m - human) / (wanted.apart_m - wanted.closed_m), 0.0, 1.0)
-    weights = np.sqrt(wanted.pinch * near)[..., None]
+    tips, train = people.tips(source, vectors), people.train.vectors
+    known, human = people.tips(source, train[source]), people.tips(HUMAN, train[HUMAN])[:, columns]
+    goals = np.stack(
+        [affine(known[:, tip], human[:, tip])(tips[:, tip]) for tip in range(len(fingers))], axis=1
+    )
+    apart, known_m, human_m = (of[:, others] - of[:, thumb, None] for of in (tips, known, human))
+    lengths = np.maximum(np.linalg.norm(apart, axis=-1), 1e-6)
+    known_m, human_m = (np.linalg.norm(of, axis=-1) for of in (known_m, human_m))
+    wanted = np.stack(
+        [rising(known_m[:, i], human_m[:, i])(lengths[:, i]) for i in range(len(others))], axis=1
+    )
+    gaps = apart * (wanted / lengths)[..., None]
+    near = np.clip((_FREE_M - wanted) / (_FREE_M - _CONTACT_M), 0.0, 1.0)
+    weights = np.sqrt(_PINCH * near)[..., None]
 
     def miss(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         hand, count = mean_hand(), len(angles)
@@ -132,19 +137,18 @@ def _tip_miss(people: People, source: str, vectors: np.ndarray) -> Miss:
     return miss
 
 
-def human_gaps(
-    wanted: Objective, spec: HandSpec, way: Correspondence
-) -> Callable[[np.ndarray], np.ndarray]:
-    """The human gap [m] for which retargeting asks for this one of the hand."""
-    known = np.linspace(0.0, wanted.closed_m, 41)
-    tips = np.zeros((len(known), len(way.fingers), 3))
-    first, second = (spec.tips.index(name) for name in ("thumb", "index"))
-    tips[:, second] = tips[:, first] + known[:, None] * np.array([1.0, 0.0, 0.0])
-    targets, _ = key_targets(wanted, spec, way, tips)
-    asked = np.linalg.norm(targets[:, spec.key_vectors.index(("thumb", "index"))], axis=-1)
-    ends = [wanted.apart_m, 1.0]  # Beyond contact a gap is what it is.
-    asked, known = np.concatenate([asked, ends]), np.concatenate([known, ends])
-    return lambda gaps: np.interp(gaps, asked, known)
+def affine(given: np.ndarray, wanted: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The affine map of points that fits best."""
+    ones = np.ones((len(given), 1))
+    matrix = np.linalg.lstsq(np.hstack([given, ones]), wanted, rcond=None)[0]
+    return lambda points: points @ matrix[:-1] + matrix[-1]
+
+
+def rising(given: np.ndarray, wanted: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Medians of the wanted over 40 equal parts of the given, between them straight lines."""
+    parts = np.array_split(np.argsort(given), 40)
+    at, medians = (np.array([np.median(of[part]) for part in parts]) for of in (given, wanted))
+    return lambda values: np.interp(values, at, np.maximum.accumulate(medians))
 
 
 def _solved(start: np.ndarray, posture: np.ndarray, miss: Miss) -> np.ndarray:
