@@ -49,10 +49,13 @@ class Goal:
 
 @dataclass(frozen=True)
 class Solution:
-    """cost: as Goal has it. settled: no step of any use was left."""
+    """cost: as Goal has it. error_m: root mean square over the key vectors, unweighted, of what is
+    left. settled: no step of any use was left.
+    """
 
     q: Float[np.ndarray, "poses actuated"]
     cost: Float[np.ndarray, " poses"]
+    error_m: Float[np.ndarray, " poses"]
     settled: Bool[np.ndarray, " poses"]
 
 
@@ -62,16 +65,17 @@ class _State:
 
     q: np.ndarray
     cost: np.ndarray
+    error_m: np.ndarray
     square: np.ndarray
     slope: np.ndarray
 
     def put(self, where: np.ndarray, other: _State, which: np.ndarray) -> None:
         """Take over `which` of another state's poses at `where`."""
-        self.q[where], self.cost[where] = other.q[which], other.cost[which]
-        self.square[where], self.slope[where] = other.square[which], other.slope[which]
+        for name, own in vars(self).items():
+            own[where] = getattr(other, name)[which]
 
     def take(self, which: np.ndarray) -> _State:
-        return _State(self.q[which], self.cost[which], self.square[which], self.slope[which])
+        return _State(*(own[which] for own in vars(self).values()))
 
 
 def better(one: Solution, other: Solution) -> Solution:
@@ -80,6 +84,7 @@ def better(one: Solution, other: Solution) -> Solution:
     return Solution(
         np.where(worse[:, None], other.q, one.q),
         np.where(worse, other.cost, one.cost),
+        np.where(worse, other.error_m, one.error_m),
         np.where(worse, other.settled, one.settled),
     )
 
@@ -108,7 +113,7 @@ def solve(
         damping[moving] *= np.where(less, 0.2, 8.0)
         damping = np.maximum(damping, _LEAST_DAMPING_M2)
         settled[moving] = small | (damping[moving] > _MOST_DAMPING_M2)
-    return Solution(best.q, best.cost, settled)
+    return Solution(best.q, best.cost, best.error_m, settled)
 
 
 def _state(kinematics: Kinematics, goal: Goal, q: np.ndarray) -> _State:
@@ -125,8 +130,9 @@ def _state(kinematics: Kinematics, goal: Goal, q: np.ndarray) -> _State:
     square = turned @ flat
     square[:, np.arange(joints), np.arange(joints)] += goal.pull
     slope = (turned @ miss)[..., 0] + goal.pull * aside
-    cost = np.sum(miss**2, axis=(1, 2)) + aside**2 @ goal.pull
-    return _State(q, cost, square, slope)
+    cost = np.einsum("nki,nki->n", miss, miss) + aside**2 @ goal.pull
+    error_m = np.sqrt(np.einsum("nki,nki->n", off, off) / len(key))
+    return _State(q, cost, error_m, square, slope)
 
 
 def _step(here: _State, damping: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ Vectors = Float[np.ndarray, "poses vectors 3"]
 Weights = Float[np.ndarray, "poses vectors"]
 # Gaps of human thumb and finger tips, m, and the hand's for them: from contact to free.
 _HUMAN_GAPS_M = np.array([0.0, 0.012, 0.020, 0.032, 0.050, 1.0])
-_HAND_GAPS_M = np.array([0.0, 0.001, 0.005, 0.034, 0.052, 1.002])
+_HAND_GAPS_M = np.array([0.0, 0.001, 0.003, 0.034, 0.052, 1.002])
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Blend:
         gaps `closed_m` and `apart_m`, and its target goes from the human's to the mapped one.
     """
 
-    weight: float = 60.0
+    weight: float = 150.0
     closed_m: float = 0.02
     apart_m: float = 0.05
 

@@ -26,8 +26,8 @@ from lam_models.hands.poses import sample
 from lam_models.hands.slots import slot_posture
 from lam_models.hands.spec import HandSpec
 
-_BLOCK = 256  # Poses solved at once: larger ones leave the processor's cache.
-_SCOUTING_STEPS, _STEPS, _STREAM_STEPS = 8, 40, 6
+_BLOCK = 512  # Poses solved at once: larger ones leave the processor's cache.
+_SCOUTING_STEPS, _STEPS, _STREAM_STEPS = 5, 40, 6
 _FITTING_POSES, _FITTING_ROUNDS = 160, 3
 # Human gaps of thumb and finger between which a gripper goes from closed to open.
 _CLOSED_M, _OPEN_M = 0.014, 0.10
@@ -93,12 +93,14 @@ class Retargeter:
             found = self.solve(points)
             self._last, self._held = found.q[None], self._closed(points)
             return found
-        pull = (self.objective.smooth_m / self._range) ** 2
-        goal = self._goal(points[None], self._last, pull, self._held)
+        smooth, posture = self.objective.smooth_m**2, self.objective.posture_m**2
+        both = smooth + posture
+        rest = (smooth * self._last + posture * slot_posture(self.spec, points[None])) / both
+        goal = self._goal(points[None], rest, both / self._range**2, self._held)
         solution = solve(self.kinematics, goal, self._last, _STREAM_STEPS)
         self._last = solution.q
         self._held = self._closed(points, self._held)
-        found = self._judged(goal, solution)
+        found = self._judged(solution)
         return Retargeted(found.q[0], found.error_m[0], found.converged[0])
 
     def reset(self) -> None:
@@ -113,7 +115,7 @@ class Retargeter:
         )
         middle = np.tile((self.spec.lower + self.spec.upper) / 2.0, (len(tips), 1))
         goal = Goal(self._key.matrix, self._key.matrix @ tips, plain, middle, 1e-8 / self._range**2)
-        return self._judged(goal, solve(self.kinematics, goal, middle, _STEPS))
+        return self._judged(solve(self.kinematics, goal, middle, _STEPS))
 
     def _fit(self, points: Float[np.ndarray, "poses 21 3"]) -> None:
         human = points[:, self._tips]
@@ -145,14 +147,11 @@ class Retargeter:
             solve(self.kinematics, goal, start, _SCOUTING_STEPS) for start in (rest, middle)
         )
         start = better(first, second).q
-        return self._judged(goal, solve(self.kinematics, goal, start, _STEPS))
+        return self._judged(solve(self.kinematics, goal, start, _STEPS))
 
-    def _judged(self, goal: Goal, solution: Solution) -> Retargeted:
-        off = goal.key @ self.kinematics.tips(solution.q) - goal.targets
-        error_m = np.sqrt(np.einsum("nki,nki->n", off, off) / off.shape[1])
-        return Retargeted(
-            solution.q, error_m, solution.settled & (error_m < self.objective.reach_m)
-        )
+    def _judged(self, found: Solution) -> Retargeted:
+        met = found.settled & (found.error_m < self.objective.reach_m)
+        return Retargeted(found.q, found.error_m, met)
 
     def _grip(self, points: np.ndarray) -> Retargeted:
         tips = points[:, TIPS]

@@ -1,4 +1,4 @@
-"""Named slots: the posture in which each joint stands where the human angle it works like stands."""
+"""Named slots: each joint stands where the human angle that it works like stands."""
 
 from __future__ import annotations
 
