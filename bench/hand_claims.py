@@ -36,6 +36,18 @@ METRICS: dict[str, tuple[str, bool]] = {
     "leak_hands": ("which hand, by linear probe", False),
     "decode_p99_us": ("decoding, 99 %, us", False),
 }
+# Of the printed table; the rest is in the rows.
+COLUMNS = {
+    "mm": "cross_mm",
+    "worst": "worst_mm",
+    "robots": "robots_mm",
+    "width": "width",
+    "@10": "recall10",
+    "<20": "closed20",
+    "false": "false20",
+    "leak": "leak_hands",
+    "us": "decode_p99_us",
+}
 # By which ours is held against the baselines. What IK gives back is what it was given; and what it
 # makes of people is what all others are measured by.
 COMPARED = (
@@ -49,7 +61,7 @@ COMPARED = (
     "false20",
     "rank",
 )
-ABLATED = ("cross_mm", "width", "recall10", "closed20", "false20", "leak_hands")
+ABLATED = ("cross_mm", "width", "recall10", "closed20")
 ABLATIONS = {
     "temperature that falls, against a constant one": "constant_temperature",
     "encoders that go on learning, against fixed ones": "fixed_encoders",
@@ -105,19 +117,15 @@ def values_of(rows: Sequence[Row], method: str, key: str) -> list[float]:
 
 
 def table(rows: list[Row]) -> list[Row]:
-    """Means over seeds, a line a figure, and the pair of hands that is carried worst."""
+    """Means over seeds, a line a method."""
     lines: list[Row] = []
-    for key, (title, _) in METRICS.items():
-        line: Row = {"mean over seeds": title}
-        for method in methods_of(rows):
-            held = values_of(rows, method, key)
-            line[method] = statistics.mean(held) if held else ""
-        lines.append(line)
-    worst: Row = {"mean over seeds": "worst pair, mm"}
     for method in methods_of(rows):
-        pair = worst_pair(rows, method)
-        worst[method] = f"{pair['source']} to {pair['target']}: {float(pair['mm']):.1f}"
-    return [*lines, worst]
+        line: Row = {"method": method}
+        for short, key in COLUMNS.items():
+            held = values_of(rows, method, key)
+            line[short] = float(f"{statistics.mean(held):.3g}") if held else ""
+        lines.append(line)
+    return lines
 
 
 def worst_pair(rows: Sequence[Row], method: str) -> Row:
@@ -170,7 +178,7 @@ def orderings(rows: Sequence[Row]) -> list[Ordering]:
     ]
     if "lad" in there:
         text = "decoders that hear other hands, against the paper's"
-        claims += [better(OURS, "lad", key, text) for key in COMPARED]
+        claims += [better(OURS, "lad", key, text) for key in ABLATED]
     for recipe in (OURS, "lad"):
         for text, ablated in ABLATIONS.items():
             if recipe in there and f"{recipe}_{ablated}" in there:
@@ -185,4 +193,7 @@ def findings(rows: list[Row]) -> list[Row]:
     seeds = sorted({int(row["seed"]) for row in own})
     if len(seeds) < 2:
         return []
-    return [judge_ordering(ordering, own, seeds) for ordering in orderings(rows)]
+    worst = worst_pair(rows, OURS)
+    named = f"worst pair of hands of ours, mm: {worst['source']} to {worst['target']}"
+    judged = [judge_ordering(ordering, own, seeds) for ordering in orderings(rows)]
+    return [*judged, {"claim": named, "margin": worst["mm"]}]

@@ -75,7 +75,7 @@ def bars(axis: Any, rows: list[Row], key: str) -> None:
         axis.plot([min(held), max(held)], [place, place], color="black", linewidth=1)
         axis.annotate(
             f"{statistics.mean(held):.3g}",
-            (statistics.mean(held), place),
+            (max(held), place),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -84,9 +84,9 @@ def bars(axis: Any, rows: list[Row], key: str) -> None:
     if key in AIMS:
         axis.axvline(AIMS[key], color="gray", linestyle=":")
     title, more = METRICS[key]
-    axis.set(title=f"{title} ({'more' if more else 'less'} is better)")
+    axis.set_title(f"{title} ({'more' if more else 'less'} is better)", fontsize=10)
     axis.set_yticks(range(len(methods)), methods)
-    axis.margins(x=0.15)
+    axis.margins(x=0.2)
 
 
 def _colour(method: str) -> str:
