@@ -15,7 +15,7 @@ import numpy as np
 
 from lam_models.hands.human import FINGERS, angles_from_points, draw_subjects
 from lam_models.hands.kinematics import Kinematics, open_kinematics
-from lam_models.hands.pairs import PosePairs, join_people, load_pairs, make_pairs, save_pairs
+from lam_models.hands.pairs import PosePairs, load_pairs, make_pairs, save_pairs
 from lam_models.hands.retarget import is_gripper
 from lam_models.hands.space import HUMAN, human_points
 from lam_models.hands.spec import HandSpec
@@ -113,11 +113,8 @@ def prepare(folder: Path, seed: int, quick: bool) -> None:
         if path.exists():
             continue
         people, poses = small if quick else full
-        made = [
-            make_pairs(specs, [subject], poses, seed + shift + 1000 * index)
-            for index, subject in enumerate(draw_subjects(people, seed + shift))
-        ]
-        save_pairs(path, join_people(made))
+        subjects = draw_subjects(people, seed + shift)
+        save_pairs(path, make_pairs(specs, subjects, poses, seed + shift))
 
 
 def open_people(folder: Path, quick: bool) -> People:
