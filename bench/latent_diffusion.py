@@ -11,8 +11,8 @@ right: share of chunks no farther from the nearest right one than right ones are
 ways: of the chunks, how unlike their shares of the ways are to the true ones (total variation).
 
 All three are means over observations; `_several` over those with more than one way alone.
-Milliseconds are processor time for one chunk on one thread without a compiler, with this task's small networks and
-with those of the default sizes (Diffusion Policy's), untrained.
+Milliseconds are processor time for one chunk on one thread without a compiler, with this task's
+small networks and with those of the default sizes (Diffusion Policy's), untrained.
 """
 
 from __future__ import annotations
