@@ -84,7 +84,7 @@ class Bench:
             self._executor.add_node(each)
         self.latents: list[LatentAction] = []
         self.palms: list[PoseStamped] = []
-        self.reports: list[DiagnosticArray] = []
+        self.reports: list[Any] = []
         self._frames = client.create_publisher(kind, "/hand_keypoints", 10)
         client.create_subscription(LatentAction, "/latent_action", self.latents.append, 10)
         client.create_subscription(PoseStamped, "/palm_pose", self.palms.append, 10)

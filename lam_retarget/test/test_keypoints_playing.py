@@ -16,7 +16,7 @@ def test_a_tracker_believes_every_frame_and_finds_the_palm(layout, side):
     shown, tracker = player(layout, side, subject=2), Tracker(Person(side))
     for time_s in np.arange(0.0, 6.0, 0.25):
         reading = tracker.look(frame(shown, time_s), NOW_NS).reading
-        assert reading is not None
+        assert reading is not None and reading.T_sensor_palm is not None
         np.testing.assert_allclose(reading.T_sensor_palm, shown.T_sensor_palm(time_s), atol=1e-9)
 
 
