@@ -23,6 +23,9 @@ from lam_policy_node.safety import Limits
 from lam_policy_node.splicing import commit, splice
 from lam_policy_node.worker import Loaded
 
+# A clock that is corrected by less goes on.
+_TURNED_BACK_NS = 10_000_000
+
 Condition = Literal["running", "holding", "fault"]
 
 
@@ -97,6 +100,7 @@ class Run:
         self._question, self._like = _Question(), None
         self._valid_from = self._numbers + 1
         self._unused: tuple[int, int] | None = None
+        self._now_ns = 0
 
     @property
     def condition(self) -> Condition:
@@ -131,15 +135,11 @@ class Run:
             self.drive.plan.clear()
             self._valid_from = self._numbers + 1
 
-    def turn_back(self) -> None:
-        """The clock was set back: what is known lies in the future."""
-        self._aligner.clear()
-        self._newest_ns.clear()
-        self.drive.plan.clear()
-        self._valid_from = self._numbers + 1
-
     def think(self, now_ns: int, mono_ns: int, on_beat: bool = False) -> Planned | None:
         """Take an answer into the plan, and ask again where that is due."""
+        if now_ns < self._now_ns - _TURNED_BACK_NS:
+            self._turn_back()
+        self._now_ns = now_ns
         answer = self._worker.poll()
         planned = None if answer is None else self._obey(answer, now_ns, mono_ns)
         if self._worker.death:
@@ -179,6 +179,13 @@ class Run:
     def stop(self, reason: str, now_ns: int) -> Beat:
         """The last beat of an activation."""
         return self.drive.halt(reason, now_ns)
+
+    def _turn_back(self) -> None:
+        """The clock was set back: all that is known lies in the future."""
+        self._aligner.clear()
+        self._newest_ns.clear()
+        self.drive.plan.clear()
+        self._valid_from = self._numbers + 1
 
     def _fail(self, reason: str) -> None:
         self.fault = self.fault or reason

@@ -97,8 +97,8 @@ def write_instant(
 
     state: as Spec.state, to check that proprioception arrives.
     """
-    if hand is None:
-        hand = np.eye(1, space.shape[0] * space.shape[1])[0]
+    dim = space.shape[0] * space.shape[1]
+    latent = np.eye(1, dim)[0] if hand is None else hand
     played = sine(0.0, config.dt_s, config.dt_s) if motion is None else motion
     spec = Spec(
         cameras=cameras,
@@ -113,6 +113,6 @@ def write_instant(
         config=to_json(config),
         spec=spec,
         origin=origin_now("", "a motion that was written down, not learned"),
-        tensors={"delta_ee": played.astype(np.float32), "hand": hand.astype(np.float32)},
+        tensors={"delta_ee": played.astype(np.float32), "hand": latent.astype(np.float32)},
     )
     return write(path, content, overwrite)

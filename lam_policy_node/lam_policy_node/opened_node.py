@@ -1,0 +1,52 @@
+"""A policy, its process, its run and the topics that feed it: opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rclpy.node import Node
+
+from lam_models.command import UserError
+from lam_policy_node.inputs_node import Inputs, Take
+from lam_policy_node.params import PolicySettings
+from lam_policy_node.run import Run
+from lam_policy_node.worker import Loaded, PolicyProcess, shown
+
+
+@dataclass(frozen=True)
+class Opened:
+    """path: of the policy's folder."""
+
+    path: str
+    worker: PolicyProcess
+    loaded: Loaded
+    run: Run
+    inputs: Inputs
+
+    def close(self) -> None:
+        """End all of it."""
+        self.inputs.close()
+        self.worker.close()
+
+
+def open_policy(
+    node: Node, settings: PolicySettings, path: str, take: Take, give_up: Callable[[], object]
+) -> Opened:
+    """Load and warm the policy, which takes its time. UserError where it cannot be."""
+    if not path:
+        raise UserError("the parameter 'policy' is empty: name the folder of a policy")
+    worker = PolicyProcess(path, settings.device)
+    try:
+        loaded = worker.load(settings.load_timeout_s, give_up)
+        run = Run(worker, loaded, settings.conduct())
+        inputs = Inputs(node, settings, loaded.spec, run.rules, take)
+    except UserError:
+        worker.close()
+        raise
+    cameras = ", ".join(camera.name for camera in loaded.spec.cameras) or "no cameras"
+    node.get_logger().info(
+        f"policy '{shown(path)}' is loaded, process {worker.pid}: "
+        f"{1e3 * loaded.model_s:.1f} ms an answer, sees {cameras}"
+    )
+    return Opened(path, worker, loaded, run, inputs)

@@ -1,0 +1,208 @@
+"""policy_node: cameras, proprioception and an instruction in, motion and hand latents out.
+
+    cameras, /joint_states, /ee_pose ─▶ Run ─▶ policy's process ─▶ plan ─▶ safety ─▶ /ee_delta,
+    /instruction, run_instruction ──▶                                               /latent_action
+
+A managed node: configuring loads the policy, only an active node sends commands, and the last one
+it sends is a zero. One thread does everything but the policy: callbacks while waiting, and the
+beats of the control grid between two of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import rcl_interfaces.msg
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from lam_models.command import UserError
+from lam_models.settings import declare
+from lam_models.stopping import StopRequest
+from lam_policy_node.drive import Beat
+from lam_policy_node.grid import Grid
+from lam_policy_node.instruction_node import Instructions, Standing
+from lam_policy_node.messages import Told
+from lam_policy_node.opened_node import Opened, open_policy
+from lam_policy_node.outputs_node import Outputs
+from lam_policy_node.params import PolicySettings
+from lam_policy_node.reports_node import Reports
+from lam_policy_node.servo_node import command_twists
+
+DONE, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PolicyNode(LifecycleNode):
+    """Translates between ROS and a Run, and keeps time."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        super().__init__("policy_node")
+        self._settings, self._stop = declare(self, PolicySettings, rcl_interfaces.msg), stop
+        s = self._settings
+        self.active = False
+        self._instruction, self._path = s.instruction, s.policy
+        self._opened: Opened | None = None
+        self._grid, self._twists = Grid(s.period_ns), Grid(round(1e9 / s.twist_rate_hz))
+        self._outputs, self._reports = Outputs(self, s), Reports(self, s.dry_run)
+        self._instructions = Instructions(self, s, self)
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    def now_ns(self) -> int:
+        """The robot's clock."""
+        return self.get_clock().now().nanoseconds
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return super().on_configure(state) if self._open(self._path) == "" else FAILED
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._opened is None or self._opened.worker.death:
+            self._open(self._path)
+        if self._opened is None or self._opened.worker.death:
+            return FAILED
+        self._opened.run.start()
+        self._grid.restart()
+        self._twists.restart()
+        if self._settings.servo_command_service:
+            command_twists(self, self._settings.servo_command_service)
+        self.active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._halt("deactivated")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._close()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._halt("shut down")
+        self._close()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._halt("a transition failed")
+        self._close()
+        return DONE
+
+    def _open(self, path: str) -> str:
+        """Load a policy, then put it in the place of the one before; "" or why not."""
+        try:
+            opened = open_policy(self, self._settings, path, self._take, lambda: self._stop)
+        except UserError as error:
+            self.get_logger().error(str(error))
+            return str(error)
+        self._close()
+        self._opened, self._path = opened, path
+        opened.run.instruct(self._instruction)
+        return ""
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _on_parameters(self, parameters: list[Parameter]) -> rcl_interfaces.msg.SetParametersResult:
+        """The policy's folder: loaded before the answer, so that a refusal says why."""
+        result = rcl_interfaces.msg.SetParametersResult(successful=True)
+        for parameter in (p for p in parameters if p.name == "policy"):
+            if self.active:
+                result.reason = "the node is active: deactivate it before changing its policy"
+            elif self._opened is None:
+                self._path = str(parameter.value)
+            else:
+                result.reason = self._open(str(parameter.value))
+        result.successful = not result.reason
+        return result
+
+    def _take(self, stream: str, stamp_ns: int, received_ns: int, value: object) -> str:
+        if not self.active or self._opened is None:
+            return ""
+        return self._opened.run.take(stream, stamp_ns, received_ns, value)
+
+    def instruct(self, instruction: str) -> None:
+        self._instruction = instruction
+        if self._opened is not None:
+            self._opened.run.instruct(instruction)
+
+    def standing(self) -> Standing:
+        """How it is, for those who instruct it."""
+        run, commands = self._opened.run if self._opened else None, self._outputs.commands
+        if run is None:
+            return Standing(self.active, "", "no policy", commands)
+        return Standing(self.active, run.fault, run.drive.reason, commands)
+
+    def wait_s(self) -> float:
+        """Time until something is due."""
+        now_ns = self.now_ns()
+        grids = [self._grid, *([self._twists] if self._settings.twist_topic else [])]
+        waits_s = [grid.wait_s(now_ns) for grid in grids if self.active]
+        return min([self._reports.wait_s(now_ns), *waits_s])
+
+    def turn(self) -> None:
+        """Do what is due."""
+        if self.active and self._opened is not None:
+            self._drive(self._opened)
+        now_ns = self.now_ns()
+        self._instructions.tick(now_ns)
+        counts = {"commands": self._outputs.commands, "missed_beats": self._grid.missed}
+        self._reports.tick(self._opened, self.active, self._told(), counts, now_ns)
+
+    def _drive(self, opened: Opened) -> None:
+        run = opened.run
+        now_ns = self.now_ns()
+        beat_ns = self._grid.due(now_ns)
+        opened.inputs.look(now_ns)
+        planned = run.think(now_ns, time.monotonic_ns(), beat_ns is not None)
+        if beat_ns is not None:
+            self._send(run.beat(beat_ns, now_ns, time.monotonic_ns()), opened)
+        if planned is not None:
+            self._outputs.chunk(planned, opened.loaded.spec, self._told(), self.now_ns())
+        if self._settings.twist_topic and self._twists.due(now_ns) is not None:
+            self._outputs.twist(self.now_ns())
+
+    def _send(self, beat: Beat, opened: Opened) -> None:
+        now_ns = self.now_ns()
+        took_s = self._outputs.beat(beat, opened.loaded.spec, self._told(), now_ns)
+        if beat.hand is not None:
+            opened.run.sent(beat, now_ns, took_s)
+
+    def _told(self) -> Told:
+        return Told(self._instruction, self._instructions.episode_id)
+
+    def _halt(self, reason: str) -> None:
+        """The last zero of an activation."""
+        if self.active and self._opened is not None:
+            self._send(self._opened.run.stop(reason, self.now_ns()), self._opened)
+            self._outputs.flush()
+        self.active = False
+        self._instructions.tick(self.now_ns())
+
+    def finish(self, executor: Executor) -> None:
+        """Stop the robot, tell who waits for an action, end the policy's process."""
+        self._halt("the node ends")
+        for _ in range(20):
+            if self._instructions.busy:
+                executor.spin_once(timeout_sec=0.05)
+        self._close()
+
+
+def main() -> None:
+    """Run until interrupted."""
+    stop = StopRequest()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node, executor = PolicyNode(stop), SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stop:
+            executor.spin_once(timeout_sec=node.wait_s())
+            node.turn()
+        node.finish(executor)
+    except UserError as error:
+        sys.exit(f"policy_node: {error}")
+    finally:
+        rclpy.shutdown()
