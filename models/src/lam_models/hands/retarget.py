@@ -20,14 +20,14 @@ from lam_models.hands import objective as recipes
 from lam_models.hands.correspondence import by_roots, by_size
 from lam_models.hands.human import FINGERS, TIPS, mean_hand
 from lam_models.hands.kinematics import Kinematics, open_kinematics
-from lam_models.hands.least_squares import Goal, Solution, better, solve
+from lam_models.hands.least_squares import Goal, Solution, better, solve, track
 from lam_models.hands.objective import Objective, key_targets, key_vectors, pinched
 from lam_models.hands.poses import sample
 from lam_models.hands.slots import slot_posture
 from lam_models.hands.spec import HandSpec
 
 _BLOCK = 512  # Poses solved at once: larger ones leave the processor's cache.
-_SCOUTING_STEPS, _STEPS, _STREAM_STEPS = 5, 40, 6
+_SCOUTING_STEPS, _STEPS = 5, 40
 _FITTING_POSES, _FITTING_ROUNDS = 160, 3
 # Human gaps of thumb and finger between which a gripper goes from closed to open.
 _CLOSED_M, _OPEN_M = 0.014, 0.10
@@ -97,11 +97,11 @@ class Retargeter:
         both = smooth + posture
         rest = (smooth * self._last + posture * slot_posture(self.spec, points[None])) / both
         goal = self._goal(points[None], rest, both / self._range**2, self._held)
-        solution = solve(self.kinematics, goal, self._last, _STREAM_STEPS)
+        solution = track(self.kinematics, goal, self._last)
         self._last = solution.q
         self._held = self._closed(points, self._held)
         found = self._judged(solution)
-        return Retargeted(found.q[0], found.error_m[0], found.converged[0])
+        return Retargeted(found.q[0], found.error_m.reshape(()), found.converged.reshape(()))
 
     def reset(self) -> None:
         """Forget the stream."""
