@@ -52,13 +52,14 @@ class KeyVectors:
 class Blend:
     """Pinches close gradually: nothing jumps as the human's gap changes.
 
-    weight: of the thumb's vector to a finger in contact; it falls to nothing between the human
-        gaps `closed_m` and `apart_m`, and its target goes from the human's to the mapped one.
+    weight: of the thumb's vector to a finger in contact, falling to nothing over the human gaps
+        `firm_m`, so that the finger that touches goes before its neighbours.
+    own_m: human gaps over which the target goes from the human's own vector to the mapped one.
     """
 
     weight: float = 150.0
-    closed_m: float = 0.02
-    apart_m: float = 0.05
+    firm_m: tuple[float, float] = (0.01, 0.035)
+    own_m: tuple[float, float] = (0.02, 0.05)
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,11 @@ def key_targets(
     weights = np.broadcast_to(weights, own.shape[:-1])
     gaps_m = np.sqrt(np.einsum("nki,nki->nk", own, own))
     if isinstance(wanted.pinch, Blend):
-        near = _fall(gaps_m, wanted.pinch.closed_m, wanted.pinch.apart_m) * key.pinches
+        near = _fall(gaps_m, *wanted.pinch.own_m) * key.pinches
+        firm = _fall(gaps_m, *wanted.pinch.firm_m) * key.pinches * wanted.pinch.weight
         wide_m = np.interp(gaps_m, _HUMAN_GAPS_M, _HAND_GAPS_M)
         true = own * (wide_m / np.maximum(gaps_m, 1e-9))[..., None]
-        return mapped + near[..., None] * (true - mapped), weights + near * wanted.pinch.weight
+        return mapped + near[..., None] * (true - mapped), weights + firm
     if isinstance(wanted.pinch, Project):
         return _projected(wanted.pinch, key, own, mapped, weights, pinched(wanted, key, own, held))
     return mapped, weights
