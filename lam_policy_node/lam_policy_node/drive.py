@@ -52,6 +52,8 @@ class Drive:
         self._limits, self._period_ns, self._axes = limits, period_ns, axes
         self._state = State()
         self._moving = False
+        # Why there is no plan: worth more than that there is none.
+        self._stuck = _NO_PLAN
 
     def beat(self, beat_ns: int, now_ns: int, obstacle: str, T_base_ee: Pose | None) -> Beat:
         """One control period. obstacle: why there must be no motion, "" for none."""
@@ -60,8 +62,8 @@ class Drive:
         motion = self.plan.motion(beat_ns, beat_ns + self._period_ns)
         hand = self.plan.hand(beat_ns)
         if motion is None or hand is None:
-            ran_out = self._moving or self.reason == _RAN_OUT
-            return self.halt(_RAN_OUT if ran_out else _NO_PLAN, beat_ns)
+            self._stuck = _RAN_OUT if self._moving else self._stuck
+            return self.halt(self._stuck, beat_ns)
         if self._axes == "ee" and T_base_ee is not None:
             motion = (T_base_ee[:3, :3] @ motion.reshape(2, 3, 1)).reshape(6)
         asked = Asked(motion, self.observed_ns, None if T_base_ee is None else T_base_ee[:3, 3])
@@ -69,8 +71,9 @@ class Drive:
             asked, self._period_ns / 1e9, now_ns, self._limits, self._state
         )
         if verdict.verdict == "stopped":
+            self._stuck = verdict.reason
             return self.halt(verdict.reason, beat_ns, verdict)
-        self._moving, self.reason = True, ""
+        self._moving, self.reason, self._stuck = True, "", _NO_PLAN
         return Beat(beat_ns, verdict.allowed, hand, verdict, self.observed_ns)
 
     def halt(self, reason: str, beat_ns: int, verdict: Verdict | None = None) -> Beat:

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from mmap import mmap
 from typing import Any
 
@@ -93,9 +94,11 @@ def main(argv: Sequence[str]) -> int:
             traceback.print_exc()
             connection.send(wire.pack({"failed": f"{type(error).__name__}: {error}"}, {}))
             return 1
-        connection.send(wire.pack(_introduction(opened, model_s), {}))
-        while message := connection.recv(MESSAGE_BYTES):
-            connection.send(pack_answer(answer(opened, message, memory)))
+        # The node may be gone at any moment; then nobody waits for an answer.
+        with suppress(ConnectionResetError, BrokenPipeError):
+            connection.send(wire.pack(_introduction(opened, model_s), {}))
+            while message := connection.recv(MESSAGE_BYTES):
+                connection.send(pack_answer(answer(opened, message, memory)))
     return 0
 
 

@@ -17,9 +17,11 @@ import rclpy
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
@@ -31,6 +33,8 @@ from lam_policy_node import messages
 
 # Linux keeps 0 to 101 free of ephemeral ports; low ones are what people use.
 DOMAIN = 40 + os.getpid() % 60
+# For nodes that must not meet those of the other.
+OTHER_DOMAIN = 1 + os.getpid() % 39
 # Generous: only a broken node takes this long.
 PATIENCE_S = 60.0
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -77,7 +81,7 @@ class NodeProcess:
     def __init__(self, policy: str, *parameters: str, domain: int = DOMAIN) -> None:
         # Found where the test finds it, be the workspace built or not.
         path = os.pathsep.join(sys.path)
-        given = (*PARAMETERS, f"policy:={policy}", *parameters)
+        given = (*PARAMETERS, *([f"policy:={policy}"] if policy else []), *parameters)
         words = [word for parameter in given for word in ("-p", parameter)]
         code = "from lam_policy_node.policy_node import main; main()"
         self._process = subprocess.Popen(
@@ -133,6 +137,7 @@ class Robot:
         self._pose = node.create_publisher(PoseStamped, "/ee_pose", 10)
         self._change = node.create_client(ChangeState, "/policy_node/change_state")
         self._state = node.create_client(GetState, "/policy_node/get_state")
+        self._set = node.create_client(SetParameters, "/policy_node/set_parameters")
         self._sent_s = 0.0
         pixels = np.full((48, 64, 3), 128, np.uint8)
         self._jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
@@ -202,6 +207,26 @@ class Robot:
             request = ChangeState.Request(transition=Transition(id=STEPS[step]))
             success = self.call(self._change, request).success
         return success
+
+    def set(self, name: str, value: Any) -> str:
+        """Set a parameter; why that was refused, or ""."""
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
+        (result,) = self.call(self._set, request).results
+        return "" if result.successful else result.reason
+
+    def swap(self, policy: str) -> None:
+        """Give the node a policy and let it work."""
+        if self.state() == "active":
+            assert self.change("deactivate")
+        assert self.set("policy", policy) == ""
+        if self.state() == "unconfigured":
+            assert self.change("configure")
+        for heard in self.heard.values():
+            heard.clear()
+        self.sending = {"front", "joints", "pose"}
+        assert self.change("activate")
 
     def state(self) -> str:
         """The node's lifecycle state."""
