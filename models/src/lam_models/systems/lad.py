@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import torch
 from jaxtyping import Float
@@ -44,6 +43,7 @@ class Config:
         keeps the last.
     encoder_share: learning rate of the encoders in stage 3, as a share of the decoders'.
     contrast_weight: of InfoNCE in stage 3, where the errors of poses are in squared centimetres.
+    pairs_per_step: of hands, drawn for InfoNCE at each step; 0 for all.
     cross_weight: of decoding what another hand encoded; the paper's is 0.
     point_noise_m, size_noise: of the human points while training, for trackers and people differ.
     """
@@ -54,6 +54,7 @@ class Config:
     temperature: tuple[float, float] = (0.5, 0.07)
     encoder_share: float = 0.1
     contrast_weight: float = 0.3
+    pairs_per_step: int = 15
     cross_weight: float = 0.0
     point_noise_m: float = 0.001
     size_noise: float = 0.02
@@ -143,19 +144,20 @@ class Lad(nn.Module):
 
 
 def contrast(
-    latents: Float[Tensor, "hands poses dim"], temperature: Float[Tensor, ""]
+    latents: Float[Tensor, "hands poses dim"],
+    temperature: Float[Tensor, ""],
+    most_pairs: int = 0,
 ) -> Float[Tensor, ""]:
-    """InfoNCE, the mean over every pair of hands and both directions."""
-    hands, poses, _ = latents.shape
-    target = torch.arange(poses, device=latents.device)
-    losses = []
-    for first, second in combinations(range(hands), 2):
-        logits = latents[first] @ latents[second].T / temperature
-        losses += [
-            functional.cross_entropy(logits, target),
-            functional.cross_entropy(logits.T, target),
-        ]
-    return torch.stack(losses).mean()
+    """InfoNCE, the mean over pairs of hands and both directions.
+
+    most_pairs: as many pairs of hands at most, drawn anew; 0 for all of them.
+    """
+    pairs = torch.combinations(torch.arange(len(latents), device=latents.device))
+    if 0 < most_pairs < len(pairs):
+        pairs = pairs[torch.randperm(len(pairs), device=latents.device)[:most_pairs]]
+    logits = latents[pairs[:, 0]] @ latents[pairs[:, 1]].mT / temperature
+    same = logits.diagonal(dim1=1, dim2=2).mean()
+    return (logits.logsumexp(1).mean() + logits.logsumexp(2).mean()) / 2.0 - same
 
 
 class Alignment(nn.Module):
@@ -175,7 +177,7 @@ class Alignment(nn.Module):
             self.step += 1
         latents = self.lad.encode(_seen(batch.vectors, self.lad, self.training))
         temperature = annealed(config.temperature, self.step / config.align_steps)
-        loss = contrast(latents, temperature)
+        loss = contrast(latents, temperature, config.pairs_per_step)
         return loss, {"temperature": temperature, "similarity": _similarity(latents)}
 
 
@@ -215,7 +217,7 @@ class Coding(nn.Module):
             loss, logged = loss + config.cross_weight * cross, logged | {"cross_cm2": cross}
         if config.encoder_share > 0.0:
             end = latents.new_tensor(config.temperature[1])
-            aligned = contrast(latents, end)
+            aligned = contrast(latents, end, config.pairs_per_step)
             loss, logged = loss + config.contrast_weight * aligned, logged | {"contrast": aligned}
         return loss, logged
 
