@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
@@ -78,10 +79,11 @@ class Instructions:
     def episode_id(self) -> str:
         return self._episode.episode_id
 
-    @property
-    def busy(self) -> bool:
-        """Whether an action runs."""
-        return self._goal is not None
+    def finish(self, executor: Executor) -> None:
+        """Let a running action's client hear how it ended, but not for ever."""
+        for _ in range(20):
+            if self._goal is not None:
+                executor.spin_once(timeout_sec=0.05)
 
     def tick(self, now_ns: int) -> None:
         """Show how the action is going, and end it where it has ended."""
@@ -125,7 +127,7 @@ class Instructions:
     def _refusal(self, instruction: str) -> str:
         if not instruction.strip():
             return "the instruction is empty"
-        return "a RunInstruction is under way" if self.busy else ""
+        return "a RunInstruction is under way" if self._goal is not None else ""
 
     def _on_episode(self, message: EpisodeInfo) -> None:
         new = message.episode_id != self._episode.episode_id

@@ -3,9 +3,8 @@
     cameras, /joint_states, /ee_pose ─▶ Run ─▶ policy's process ─▶ plan ─▶ safety ─▶ /ee_delta,
     /instruction, run_instruction ──▶                                               /latent_action
 
-A managed node: configuring loads the policy, only an active node sends commands, and the last one
-it sends is a zero. One thread does everything but the policy: callbacks while waiting, and the
-beats of the control grid between two of them.
+A managed node: configuring loads the policy, only an active node sends commands, the last of them
+a zero. One thread does all but the policy: callbacks, and beats of the control grid between them.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from lam_policy_node.params import PolicySettings
 from lam_policy_node.reports_node import Reports
 from lam_policy_node.servo_node import command_twists
 
-DONE, FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+FAILED = TransitionCallbackReturn.FAILURE
 
 
 class PolicyNode(LifecycleNode):
@@ -59,9 +58,8 @@ class PolicyNode(LifecycleNode):
         return super().on_configure(state) if self._open(self._path) == "" else FAILED
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        if self._opened is None or self._opened.worker.death:
-            self._open(self._path)
-        if self._opened is None or self._opened.worker.death:
+        alive = self._opened is not None and not self._opened.worker.death
+        if (not alive and self._open(self._path)) or self._opened is None:
             return FAILED
         self._opened.run.start()
         self._grid.restart()
@@ -86,8 +84,7 @@ class PolicyNode(LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._halt("a transition failed")
-        self._close()
-        return DONE
+        return self.on_cleanup(state)
 
     def _open(self, path: str) -> str:
         """Load a policy, then put it in the place of the one before; "" or why not."""
@@ -131,10 +128,9 @@ class PolicyNode(LifecycleNode):
 
     def standing(self) -> Standing:
         """How it is, for those who instruct it."""
-        run, commands = self._opened.run if self._opened else None, self._outputs.commands
-        if run is None:
-            return Standing(self.active, "", "no policy", commands)
-        return Standing(self.active, run.fault, run.drive.reason, commands)
+        run = self._opened.run if self._opened is not None else None
+        fault, reason = ("", "no policy") if run is None else (run.fault, run.drive.reason)
+        return Standing(self.active, fault, reason, self._outputs.commands)
 
     def wait_s(self) -> float:
         """Time until something is due."""
@@ -153,23 +149,21 @@ class PolicyNode(LifecycleNode):
         self._reports.tick(self._opened, self.active, self._told(), counts, now_ns)
 
     def _drive(self, opened: Opened) -> None:
-        run = opened.run
-        now_ns = self.now_ns()
+        run, now_ns = opened.run, self.now_ns()
         beat_ns = self._grid.due(now_ns)
         opened.inputs.look(now_ns)
-        planned = run.think(now_ns, time.monotonic_ns(), beat_ns is not None)
+        planned = run.hear(now_ns, time.monotonic_ns())
         if beat_ns is not None:
             self._send(run.beat(beat_ns, now_ns, time.monotonic_ns()), opened)
+        run.ask(self.now_ns(), time.monotonic_ns(), beat_ns is not None)
         if planned is not None:
             self._outputs.chunk(planned, opened.loaded.spec, self._told(), self.now_ns())
         if self._settings.twist_topic and self._twists.due(now_ns) is not None:
             self._outputs.twist(self.now_ns())
 
     def _send(self, beat: Beat, opened: Opened) -> None:
-        now_ns = self.now_ns()
-        took_s = self._outputs.beat(beat, opened.loaded.spec, self._told(), now_ns)
-        if beat.hand is not None:
-            opened.run.sent(beat, now_ns, took_s)
+        took_s = self._outputs.beat(beat, opened.loaded.spec, self._told(), self.now_ns())
+        opened.run.sent(beat, self.now_ns(), took_s)
 
     def _told(self) -> Told:
         return Told(self._instruction, self._instructions.episode_id)
@@ -185,9 +179,7 @@ class PolicyNode(LifecycleNode):
     def finish(self, executor: Executor) -> None:
         """Stop the robot, tell who waits for an action, end the policy's process."""
         self._halt("the node ends")
-        for _ in range(20):
-            if self._instructions.busy:
-                executor.spin_once(timeout_sec=0.05)
+        self._instructions.finish(executor)
         self._close()
 
 

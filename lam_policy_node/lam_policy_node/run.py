@@ -135,8 +135,8 @@ class Run:
             self.drive.plan.clear()
             self._valid_from = self._numbers + 1
 
-    def think(self, now_ns: int, mono_ns: int, on_beat: bool = False) -> Planned | None:
-        """Take an answer into the plan, and ask again where that is due."""
+    def hear(self, now_ns: int, mono_ns: int) -> Planned | None:
+        """Take an answer into the plan, if one has come, and notice what has gone wrong."""
         if now_ns < self._now_ns - _TURNED_BACK_NS:
             self._turn_back()
         self._now_ns = now_ns
@@ -149,9 +149,17 @@ class Run:
             reason = f"the policy did not answer for {thinking_s:.2g} s"
             self._worker.close(reason)
             self._fail(reason)
-        if not self.fault and thinking_s is None and self._asking.wanted(now_ns, on_beat):
-            self._ask(now_ns, mono_ns)
         return planned
+
+    def ask(self, now_ns: int, mono_ns: int, on_beat: bool) -> None:
+        """Ask for the next plan, where that is due and can be."""
+        idle = self._worker.thinking_s(mono_ns) is None and not self.fault
+        told = bool(self.instruction) or not self._conduct.needs_instruction
+        if not (idle and told and self._asking.wanted(now_ns, on_beat)):
+            return
+        samples = self._aligner.observe(now_ns)
+        if not isinstance(samples, Refusal):
+            self._ask(samples, now_ns, mono_ns)
 
     def beat(self, beat_ns: int, now_ns: int, mono_ns: int) -> Beat:
         """What goes out on a beat of the control grid."""
@@ -169,9 +177,11 @@ class Run:
         return beat
 
     def sent(self, beat: Beat, now_ns: int, publish_s: float) -> None:
-        """A command has left."""
+        """What a beat asked for has left, after `publish_s`."""
+        if beat.hand is None:
+            return
         self.latency.note("publish", publish_s, now_ns)
-        if self._unused is not None and beat.hand is not None:
+        if self._unused is not None:
             _, observed_ns = self._unused
             self.latency.note("total", (now_ns - observed_ns) / 1e9, now_ns)
             self._unused = None
@@ -190,10 +200,7 @@ class Run:
     def _fail(self, reason: str) -> None:
         self.fault = self.fault or reason
 
-    def _ask(self, now_ns: int, mono_ns: int) -> None:
-        samples = self._aligner.observe(now_ns)
-        if isinstance(samples, Refusal) or not self._ready():
-            return
+    def _ask(self, samples: Mapping[str, Sample], now_ns: int, mono_ns: int) -> None:
         self._numbers += 1
         committed, until_ns = None, now_ns
         if self._conduct.strategy == "rtc" and self._like is not None:
@@ -219,9 +226,6 @@ class Run:
         if self._spec.cameras:
             arrived_ns = max(samples[camera.name].received_ns for camera in self._spec.cameras)
             self.latency.note("wait", (now_ns - arrived_ns) / 1e9, now_ns)
-
-    def _ready(self) -> bool:
-        return bool(self.instruction) or not self._conduct.needs_instruction
 
     def _exposure(self, samples: Mapping[str, Sample], now_ns: int) -> int:
         stamps = [samples[camera.name].stamp_ns for camera in self._spec.cameras]
