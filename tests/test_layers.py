@@ -40,7 +40,7 @@ ALLOWED = {
     "nn": {"types", "command"},
     "hands": ROOT_MODULES | {"checkpoint"},
     "systems": ROOT_MODULES | {"nn", "hands", "checkpoint"},
-    "policy": ROOT_MODULES | {"nn", "systems", "checkpoint"},
+    "policy": ROOT_MODULES | {"sense", "nn", "systems", "checkpoint"},
     "stages": ROOT_MODULES
     | {"sense", "data", "nn", "hands", "systems", "policy", "checkpoint", "recipes"},
 }

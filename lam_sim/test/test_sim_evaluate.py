@@ -117,7 +117,7 @@ def test_markdown_names_the_failures() -> None:
     ("words", "message"),
     [
         (("--policy", "expart"), "unknown policy 'expart'. Did you mean 'expert'"),
-        (("--policy", "out/policy"), "policy folders cannot be evaluated by this version"),
+        (("--policy", "out/policy"), "no policy folder at out/policy"),
         (("--policy", "expert", "--task", "stak"), "unknown task 'stak'. Did you mean 'stack'"),
         (("--policy", "expert", "--video", "1"), "--video needs --out"),
         (("--policy", "expert", "--at-least", "95"), "--at-least is 95; allowed: 0 to 1"),

@@ -5,13 +5,15 @@ An actor sees the whole world here, so that an expert (truth) and a policy (imag
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from lam_models.command import UserError, unknown
+from lam_models.command import unknown
 from lam_models.types import Action
 from lam_sim.interface import Expert, World, find
+from lam_sim.rollouts.policy_actor import PolicyActor, PolicyFolder
 
 ACTORS = {
     "expert": "lam_sim.rollouts.actors:ScriptedExpert",
@@ -76,13 +78,12 @@ class Replay:
         return Action(np.zeros(6), self._actions[-1].hand)
 
 
-def make_actor(name: str) -> Actor:
-    """The actor of this name; a path is a policy folder, which nothing here can run yet."""
-    if "/" in name or name.startswith("."):
-        raise UserError(
-            f"policy folders cannot be evaluated by this version ('{name}'): "
-            f"choose {', '.join(ACTORS)}"
-        )
-    if name not in ACTORS:
-        raise unknown("policy", name, ACTORS)
-    return find("policy", name, ACTORS)()
+def make_actor(choice: str | PolicyFolder) -> Actor:
+    """The actor of this name; a path, or a PolicyFolder, is a policy that was trained."""
+    if isinstance(choice, str):
+        if choice in ACTORS:
+            return find("policy", choice, ACTORS)()
+        if "/" not in choice and not choice.startswith(".") and not Path(choice).is_dir():
+            raise unknown("policy", choice, ACTORS)
+        choice = PolicyFolder(choice)
+    return PolicyActor(choice)

@@ -20,6 +20,7 @@ from lam_sim.rollouts import parallel
 from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
 
 if TYPE_CHECKING:
+    from lam_sim.rollouts.policy_actor import PolicyFolder
     from lam_sim.rollouts.score import Cell
 
 SUMMARY = "measure how often a policy succeeds in simulation"
@@ -37,6 +38,18 @@ class Plan:
     seed: int
     difficulty: float
     distractors: tuple[str, ...]
+    space: str = ""
+    replan_steps: int = 8
+
+    @property
+    def actor(self) -> str | PolicyFolder:
+        """As rollouts.actors.make_actor takes it."""
+        from lam_sim.rollouts.actors import ACTORS
+        from lam_sim.rollouts.policy_actor import PolicyFolder
+
+        if self.policy in ACTORS:
+            return self.policy
+        return PolicyFolder(self.policy, self.space, self.replan_steps)
 
     def choices(self) -> list[WorldChoice]:
         """One world a cell of the table, task by task."""
@@ -49,7 +62,19 @@ class Plan:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--policy", required=True, help="expert, noop (holds still) or replay (acts blindly)")
+    add(
+        "--policy",
+        required=True,
+        help="a policy folder, or expert, noop (holds still) or replay (acts blindly)",
+    )
+    add("--space", default="", help="folder of a policy's space of hands (default: the shipped)")
+    add(
+        "--replan",
+        type=int,
+        default=8,
+        metavar="STEPS",
+        help="control periods between a policy's answers (default %(default)s)",
+    )
     add("--task", default="all", help="names joined by commas, or all (default)")
     add("--hand", default="all", help="names joined by commas, or all (default)")
     add("--episodes", type=int, default=100, help="per task and hand (default %(default)s)")
@@ -105,9 +130,8 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise UserError(f"--at-least is {args.at_least:g}; allowed: 0 to 1")
     if args.video and args.out is None:
         raise UserError("--video needs --out, the folder to write to")
-    make_actor(args.policy)
     kind = kind_named(args.world)
-    return Plan(
+    plan = Plan(
         policy=args.policy,
         kind=args.world,
         tasks=some("task", args.task, kind.tasks()),
@@ -116,7 +140,11 @@ def _plan(args: argparse.Namespace) -> Plan:
         seed=args.seed,
         difficulty=args.difficulty,
         distractors=selection("distractor", args.distractors, kind.distractors()),
+        space=args.space,
+        replan_steps=args.replan,
     )
+    make_actor(plan.actor)
+    return plan
 
 
 def _measure(plan: Plan, workers: int) -> list[Cell]:
@@ -125,7 +153,7 @@ def _measure(plan: Plan, workers: int) -> list[Cell]:
 
     cells = [Cell(choice.task, choice.hand) for choice in plan.choices()]
     total = plan.episodes * len(cells)
-    make = partial(EvaluationWork, plan.policy)
+    make = partial(EvaluationWork, plan.actor)
     with (
         parallel.Workers(make, min(workers, total)) as crew,
         episodes_progress(f"{plan.policy}", total) as progress,
@@ -172,7 +200,7 @@ def _film(plan: Plan, cells: list[Cell], count: int, out: Path, workers: int) ->
             jobs.append((choice, outcome))
     folder = out / "videos"
     folder.mkdir(parents=True, exist_ok=True)
-    with parallel.Workers(partial(FilmingWork, plan.policy, folder), workers) as crew:
+    with parallel.Workers(partial(FilmingWork, plan.actor, folder), workers) as crew:
         names = list(crew.ordered(jobs))
     print(f"videos: {len(names)} in {folder}")
 

@@ -11,6 +11,7 @@ import numpy as np
 from lam_models.types import Action
 from lam_sim.interface import World
 from lam_sim.rollouts.actors import Actor, make_actor
+from lam_sim.rollouts.policy_actor import PolicyFolder
 from lam_sim.worlds import EpisodeJob, WorldChoice, kind_named
 
 
@@ -76,7 +77,7 @@ def episode_seed(seed: int, index: int, purpose: Purpose) -> int:
 class Stage:
     """Plays episodes of one actor; the world is kept while the choice of world stays the same."""
 
-    def __init__(self, actor: str) -> None:
+    def __init__(self, actor: str | PolicyFolder) -> None:
         self._actor = make_actor(actor)
         self._choice: WorldChoice | None = None
         self._world: World | None = None

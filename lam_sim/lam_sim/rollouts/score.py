@@ -13,6 +13,7 @@ from rich.table import Table
 from lam_models.data.video import VideoEncoder, codec_named
 from lam_models.types import Action
 from lam_sim.interface import World
+from lam_sim.rollouts.policy_actor import PolicyFolder
 from lam_sim.rollouts.rollout import Outcome, Stage, Watcher
 from lam_sim.rollouts.wilson import wilson_interval
 from lam_sim.worlds import EpisodeJob, WorldChoice
@@ -107,7 +108,7 @@ def markdown(policy: str, cells: list[Cell]) -> str:
 class EvaluationWork:
     """An evaluation worker: runs the policy at the job's world and seed."""
 
-    def __init__(self, policy: str) -> None:
+    def __init__(self, policy: str | PolicyFolder) -> None:
         self._stage = Stage(policy)
 
     def __call__(self, job: EpisodeJob) -> Outcome:
@@ -120,7 +121,7 @@ class EvaluationWork:
 class FilmingWork:
     """Runs an episode again, all cameras side by side into an mp4; its name says how it ended."""
 
-    def __init__(self, policy: str, folder: Path) -> None:
+    def __init__(self, policy: str | PolicyFolder, folder: Path) -> None:
         self._stage = Stage(policy)
         self._folder = folder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from accelerate import PartialState
@@ -21,6 +21,8 @@ from lam_models.stages.fit_settings import FitSettings
 from lam_models.stages.training.recipe import Recipe
 from lam_models.systems.roles import ClipBatch
 
+Batch = TypeVar("Batch")
+
 # Validation reads the same clips each time, spread over the episodes kept for it.
 _VALIDATION_CLIPS = 256
 _CLIPS_FOR_STATISTICS = 2048
@@ -28,14 +30,14 @@ _CLIPS_FOR_STATISTICS = 2048
 LABELLED_PART = 0.25
 
 
-class Ahead:
+class Ahead(Generic[Batch]):
     """`batch_at`, with the batches of the steps to come in the making by threads."""
 
-    def __init__(self, batch_at: Callable[[int], ClipBatch]) -> None:
+    def __init__(self, batch_at: Callable[[int], Batch]) -> None:
         self._batch_at, self._next = batch_at, 0
-        self._made: Prefetch[ClipBatch] | None = None
+        self._made: Prefetch[Batch] | None = None
 
-    def __call__(self, step: int) -> ClipBatch:
+    def __call__(self, step: int) -> Batch:
         if self._made is None:
             self._made, self._next = Prefetch(self._batch_at, step), step
         if step != self._next:  # one more time, to be looked at
@@ -43,7 +45,7 @@ class Ahead:
         self._next += 1
         return next(self._made)
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Ahead[Batch]:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -1,0 +1,231 @@
+"""A policy that reads motion latents and actions out of a backbone's slots, in one forward pass.
+
+Papers: Ye et al. 2024, LAPA (arXiv 2410.11758): a network learns to predict the latent actions of
+unlabelled video from image and instruction, then a few labelled episodes ground it. Kim et al.
+2025, OpenVLA-OFT (2502.19645): slots behind the prompt are read all at once instead of one token
+after another. Bauer et al. 2025, LAD (2506.14608): the hand is commanded by a latent of a space
+that all hands share.
+
+The motion head reads the first slots, a read-out (readouts.py) reads all of them, so that what was
+learnt of video reaches the actions. Either may be without labels in a row, or in all of them.
+A delayed chunk begins that many steps after the observation (delay augmentation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lam_models.checkpoint import Checkpoint, Spec
+from lam_models.command import UserError
+from lam_models.policy.backbones import SmallBackbone
+from lam_models.policy.committed import Committed
+from lam_models.policy.inputs import POSE_FEATURES, Examples, Inputs, observed
+from lam_models.policy.read_out_kinds import make_read_out
+from lam_models.policy.views import varied
+from lam_models.strict_json import from_json
+from lam_models.types import ActionChunk, LatentSpec, Observation
+
+Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The defaults are `small`: a CPU learns five tasks with it.
+
+    image_size: pixels of a side, of every camera. channels, blocks: of the eye of each camera.
+    slots: beside those of the motion latent. read_out: a name of read_out_kinds.READ_OUTS.
+    motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
+        is 0, of `motion_dim` numbers.
+    greatest_delay: steps by which a chunk may begin after its observation.
+    shift, tint, state_noise: as views.varied takes them.
+    motion_weight: of the motion latent's loss beside that of the actions.
+    """
+
+    cameras: tuple[str, ...] = ("front", "wrist")
+    image_size: int = 96
+    channels: tuple[int, ...] = (24, 48, 64, 96)
+    blocks: int = 1
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    slots: int = 8
+    read_out: str = "regression"
+    read_out_depth: int = 2
+    chunk_steps: int = 16
+    dt_s: float = 0.05
+    latent_dim: int = 16
+    motion_tokens: int = 0
+    motion_codes: int = 0
+    motion_dim: int = 0
+    motion_weight: float = 0.1
+    greatest_delay: int = 0
+    shift: float = 0.03
+    tint: float = 0.05
+    state_noise: float = 0.003
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    warmup_steps: int = 100
+    final_rate: float = 0.02
+    ema_decay: float = 0.995
+    batch_size: int = 64
+    steps: int = 8000
+
+    @classmethod
+    def small(cls) -> Config:
+        return cls()
+
+    @classmethod
+    def tiny(cls) -> Config:
+        """For tests and first looks."""
+        return cls(
+            image_size=32,
+            channels=(8, 16, 16),
+            blocks=1,
+            width=32,
+            depth=1,
+            heads=2,
+            slots=4,
+            read_out_depth=1,
+            chunk_steps=8,
+            shift=0.0,
+            tint=0.0,
+            state_noise=0.0,
+            ema_decay=0.0,
+            warmup_steps=10,
+            batch_size=16,
+            steps=200,
+        )
+
+
+class SlotPolicy(nn.Module):
+    """A policy folder's network, in training and in use."""
+
+    Config = Config
+    takes_committed = True
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        self.backbone = SmallBackbone(
+            cameras=len(c.cameras),
+            image_size=c.image_size,
+            channels=c.channels,
+            blocks=c.blocks,
+            features=POSE_FEATURES,
+            slots=c.motion_tokens + c.slots,
+            width=c.width,
+            depth=c.depth,
+            heads=c.heads,
+        )
+        self.read_out = make_read_out(
+            c.read_out,
+            condition_width=c.width,
+            chunk_steps=c.chunk_steps,
+            latent_dim=c.latent_dim,
+            width=c.width,
+            depth=c.read_out_depth,
+            heads=c.heads,
+        )
+        if c.motion_tokens:
+            self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
+        self._spec: Spec | None = None
+
+    def loss(self, batch: Examples) -> Loss:
+        """Of whatever the batch knows; what it does not know costs nothing."""
+        c = self.config
+        if self.training:
+            batch = varied(batch, c.shift, c.tint, c.state_noise)
+        slots = self.backbone(batch)
+        total, logged = slots.sum() * 0.0, {}
+        if batch.chunk is not None:
+            loss, parts = self.read_out.loss(slots[: len(batch.chunk)], batch.chunk)
+            total, logged = total + loss, {"action": loss.detach(), **parts}
+        if c.motion_tokens and (batch.codes is not None or batch.values is not None):
+            loss, parts = self._motion_loss(slots, batch)
+            weight = c.motion_weight if batch.chunk is not None else 1.0
+            total, logged = total + weight * loss, {**logged, "motion": loss.detach(), **parts}
+        return total, logged
+
+    def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:
+        found = self.motion(slots[:, : self.config.motion_tokens])
+        if batch.codes is None:
+            assert batch.values is not None
+            return functional.smooth_l1_loss(found[-len(batch.values) :], batch.values), {}
+        found, codes = found[-len(batch.codes) :], batch.codes
+        right = (found.detach().argmax(-1) == codes).float().mean()
+        return functional.cross_entropy(found.flatten(0, 1), codes.flatten()), {
+            "codes_right": right
+        }
+
+    @torch.inference_mode()
+    def answer(
+        self, inputs: Inputs
+    ) -> tuple[Float[Tensor, "batch steps numbers"], Int64[Tensor, "batch tokens"] | None]:
+        """Chunks, and the motion codes behind them where there are any. Waits for nothing."""
+        slots = self.backbone(inputs)
+        noise = slots.new_zeros(len(slots), *self.read_out.shape)
+        chunk = self.read_out.read(slots, noise)
+        tokens = self.config.motion_tokens
+        codes = self.motion(slots[:, :tokens]).argmax(-1) if self.config.motion_codes else None
+        return chunk, codes
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, device: str) -> SlotPolicy:
+        """From a folder, half precision back as float32."""
+        config = from_json(Config, checkpoint.config, "config.json")
+        with torch.random.fork_rng(devices=[]):
+            policy = cls(config)
+        own = policy.state_dict()
+        checkpoint.check_shapes({name: tuple(value.shape) for name, value in own.items()})
+        weights = {
+            name: torch.from_numpy(np.array(value)).to(own[name].dtype)
+            for name, value in checkpoint.tensors.items()
+        }
+        policy.load_state_dict(weights)
+        policy._spec = checkpoint.spec
+        return policy.to(device).eval()
+
+    def act(self, observation: Observation, committed: Committed | None = None) -> ActionChunk:
+        """The chunk that begins at the observation; its committed steps are those of the plan."""
+        spec, c = self._known_spec(), self.config
+        steps = 0 if committed is None else min(committed.steps, c.greatest_delay)
+        device = next(self.parameters()).device
+        chunk, codes = self.answer(observed(observation, spec.cameras, steps, device))
+        numbers = chunk[0].float().cpu().numpy()
+        if committed is not None and steps:
+            numbers = np.concatenate([_planned(committed, steps), numbers])[: c.chunk_steps]
+        return ActionChunk(
+            start_ns=observation.stamp_ns,
+            dt_s=c.dt_s,
+            frame=spec.delta_axes,
+            delta_ee=np.ascontiguousarray(numbers[:, :6]),
+            hand=np.ascontiguousarray(numbers[:, 6:]),
+            hand_space=_space(spec),
+            motion_codes=None if codes is None else codes[0].cpu().numpy().astype(np.uint16),
+        )
+
+    def _known_spec(self) -> Spec:
+        if self._spec is None:
+            raise UserError("a policy acts only when it was opened from a folder")
+        return self._spec
+
+
+def _planned(committed: Committed, steps: int) -> Float[np.ndarray, "steps numbers"]:
+    """The plan's first steps; where it is shorter, no motion and its last hand."""
+    plan = committed.plan
+    there = min(steps, len(plan.delta_ee))
+    delta = np.zeros((steps, 6), np.float32)
+    delta[:there] = plan.delta_ee[:there]
+    hand = plan.hand[np.minimum(np.arange(steps), len(plan.hand) - 1)]
+    return np.concatenate([delta, hand], axis=1)
+
+
+def _space(spec: Spec) -> LatentSpec:
+    return next(space for space in spec.emits if space.kind == "hand")

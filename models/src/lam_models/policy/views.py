@@ -1,0 +1,56 @@
+"""Training's random views of what a policy reads: images shifted and tinted, poses blurred."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from lam_models.policy.inputs import Inputs
+
+Batch = TypeVar("Batch", bound=Inputs)
+
+
+def varied(batch: Batch, shift: float, tint: float, state_noise: float) -> Batch:
+    """Each row anew; at 0, 0, 0 nothing changes. Draws from torch's global generator.
+
+    shift: greatest, as a share of the side, of each camera on its own. tint: greatest change of
+        brightness and of contrast. state_noise: standard deviation, m and parts of a unit vector.
+    """
+    pixels = batch.pixels
+    if shift > 0.0:
+        pixels = shifted(pixels, max(1, round(shift * pixels.shape[2])))
+    if tint > 0.0:
+        pixels = tinted(pixels, tint)
+    state = batch.state + state_noise * torch.randn_like(batch.state)
+    return replace(batch, pixels=pixels, state=state)
+
+
+def shifted(
+    pixels: UInt8[Tensor, "batch cameras height width 3"], most: int
+) -> UInt8[Tensor, "batch cameras height width 3"]:
+    """By up to `most` pixels along both axes; what comes in repeats the border."""
+    batch, cameras, height, width, _ = pixels.shape
+    offsets = torch.randint(-most, most + 1, (2, batch, cameras), device=pixels.device)
+    rows, columns = (
+        (torch.arange(size, device=pixels.device) + offset[..., None]).clamp(0, size - 1)
+        for size, offset in zip((height, width), offsets, strict=True)
+    )
+    first = torch.arange(batch, device=pixels.device)[:, None, None, None]
+    second = torch.arange(cameras, device=pixels.device)[None, :, None, None]
+    return pixels[first, second, rows[..., :, None], columns[..., None, :]]
+
+
+def tinted(
+    pixels: UInt8[Tensor, "batch cameras height width 3"], most: float
+) -> UInt8[Tensor, "batch cameras height width 3"]:
+    """Stretched about grey and lifted, all cameras of a row alike, by a table of 256 values."""
+    lift, stretch = most * (2.0 * torch.rand(2, len(pixels), 1, device=pixels.device) - 1.0)
+    values = torch.arange(256, device=pixels.device) / 255.0
+    table = 0.5 + (values - 0.5) * (1.0 + stretch) + lift
+    table = (255.0 * table).round().clamp(0.0, 255.0).to(torch.uint8)
+    flat = pixels.flatten(1).long()
+    return torch.gather(table, 1, flat).view(pixels.shape)

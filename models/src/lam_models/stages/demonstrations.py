@@ -1,0 +1,205 @@
+"""A dataset as a policy learns from it: frames of several cameras, poses, chunks, motion latents.
+
+The chunk of a frame begins at it, or some steps later where the answer is to be late. A step is
+`dt_s` long, a whole number of frames; beyond the end of an episode its last action goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, UInt8
+
+from lam_models.command import UserError
+from lam_models.data.cache import FrameCache, open_cache
+from lam_models.data.gap_actions import DELTA_PREFIX, compose
+from lam_models.data.latents import Latents
+from lam_models.data.lerobot_read import Dataset
+from lam_models.data.sources import ACTION, STATE
+from lam_models.hands.space import Coder, HandSpace
+from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
+from lam_models.types import LatentSpec
+
+# 29.97 frames a second count as 30.
+_RATE_TOLERANCE = 0.01
+_DELTA_NAMES = tuple(DELTA_PREFIX + axis for axis in ("x", "y", "z", "rx", "ry", "rz"))
+
+Rows = Int64[np.ndarray, " rows"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is read of a dataset.
+
+    space: of hand latents; None reads no actions. hand: the coder's name, "" finds it by its
+        joints. motion: name of a latent space beside the dataset, "" for the only one, None for
+        none.
+    """
+
+    cameras: tuple[str, ...]
+    image_size: int
+    dt_s: float
+    chunk_steps: int
+    space: HandSpace | None = None
+    hand: str = ""
+    motion: str | None = None
+    cache: str = "raw"
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Motion latents, row for row; `known` where they are valid."""
+
+    space: LatentSpec
+    codes: Int64[np.ndarray, "rows tokens"] | None
+    values: Float32[np.ndarray, "rows tokens dim"]
+    known: Bool[np.ndarray, " rows"]
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Rows are those of the caches. lasts: the last row of each row's episode.
+
+    frames_a_step: rows from one step of a chunk to the next.
+    features: of the poses, zeros where `has_state` is False. words: of each episode.
+    actions: of the step that begins at a row: delta (m, rad), then the hand latent.
+    """
+
+    caches: tuple[FrameCache, ...]
+    episode_of: Rows
+    lasts: Rows
+    frames_a_step: int
+    features: Float32[np.ndarray, "rows features"]
+    has_state: bool
+    words: Int64[np.ndarray, "episodes words hashes"]
+    actions: Float32[np.ndarray, "rows numbers"] | None
+    motion: Motion | None
+    hand: str = ""
+
+    @property
+    def content_hash(self) -> str:
+        return self.caches[0].content_hash
+
+    def rows_of(self, episodes: Sequence[int]) -> Rows:
+        """All rows of these episodes; of motion latents alone, those where they are known."""
+        spans = [self.caches[0].episodes[i] for i in episodes]
+        rows = [np.arange(one.start, one.stop) for one in spans]
+        flat = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+        if self.actions is None and self.motion is not None:
+            flat = flat[self.motion.known[flat]]
+        return flat
+
+    def pixels(self, rows: Rows) -> UInt8[np.ndarray, "rows cameras height width 3"]:
+        return np.stack([cache.frames(rows) for cache in self.caches], axis=1)
+
+    def chunks(self, rows: Rows, steps: int, delays: Rows) -> Float32[np.ndarray, "rows steps n"]:
+        """The chunk that begins `delays` steps after each row."""
+        assert self.actions is not None
+        ahead = (delays[:, None] + np.arange(steps)) * self.frames_a_step
+        return self.actions[np.minimum(rows[:, None] + ahead, self.lasts[rows, None])]
+
+
+def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
+    """Read the dataset, its frames once into caches. UserError where it lacks what is wanted."""
+    dataset = Dataset.open(path)
+    caches = tuple(
+        open_cache(path, camera=name, size=wanted.image_size, kind=wanted.cache)
+        for name in wanted.cameras
+    )
+    if any(cache.episodes != caches[0].episodes for cache in caches):
+        raise UserError(f"{path}: episodes are damaged for one camera only; mend or remove them")
+    cache = caches[0]
+    count = cache.contents.frames
+    episode_of, lasts = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    for i, one in enumerate(cache.episodes):
+        episode_of[one.start : one.stop] = i
+        lasts[one.start : one.stop] = one.stop - 1
+    step = _frames_a_step(path, dataset.fps, wanted.dt_s)
+    features = _features(cache)
+    coder = None if wanted.space is None else _coder(path, cache, wanted.space, wanted.hand)
+    return Demonstrations(
+        caches=caches,
+        episode_of=episode_of,
+        lasts=lasts,
+        frames_a_step=step,
+        features=np.zeros((count, POSE_FEATURES), np.float32) if features is None else features,
+        has_state=features is not None,
+        words=word_rows(cache.instructions),
+        actions=None if coder is None else _actions(cache, coder, lasts, step),
+        motion=None if wanted.motion is None else _motion(dataset, cache, wanted.motion),
+        hand="" if coder is None else coder.modality.name,
+    )
+
+
+def _frames_a_step(path: Path, fps: float, dt_s: float) -> int:
+    frames = round(fps * dt_s)
+    if frames < 1 or abs(frames - fps * dt_s) > _RATE_TOLERANCE * frames:
+        raise UserError(
+            f"{path} has {fps:g} frames a second: a step of {dt_s:g} s is no whole number of them"
+        )
+    return frames
+
+
+def _features(cache: FrameCache) -> np.ndarray | None:
+    """Of the end effector's pose, where the dataset has it."""
+    states, names = cache.column(STATE), cache.names.get(STATE, ())
+    if states is None or any(name not in names for name in EE_NAMES):
+        return None
+    return pose_features(np.asarray(states)[:, [names.index(name) for name in EE_NAMES]])
+
+
+def _coder(path: Path, cache: FrameCache, space: HandSpace, hand: str) -> Coder:
+    """Of the hand that the dataset's actions move."""
+    names = cache.names.get(ACTION, ())
+    for name in _DELTA_NAMES:
+        if name not in names:
+            raise UserError(f"{path} has no action '{name}': a policy cannot be grounded in it")
+    joints = {name for name in names if not name.startswith(DELTA_PREFIX)}
+    if hand:
+        coder = space.coder(hand)
+        if set(coder.modality.entries) - joints:
+            raise UserError(
+                f"{path} moves {', '.join(sorted(joints))}, and '{hand}' has the joints "
+                f"{', '.join(coder.modality.entries)}"
+            )
+        return coder
+    fitting = [c for c in space.coders.values() if set(c.modality.entries) == joints]
+    if len(fitting) != 1:
+        found = ", ".join(coder.modality.name for coder in fitting) or "none"
+        raise UserError(
+            f"{path}: hands of the space '{space.latent.name}' with the joints "
+            f"{', '.join(sorted(joints))}: {found}. Name the hand with --hand, or choose a space "
+            "that knows it"
+        )
+    return fitting[0]
+
+
+def _actions(cache: FrameCache, coder: Coder, lasts: Rows, step: int) -> np.ndarray:
+    actions, names = cache.column(ACTION), cache.names[ACTION]
+    assert actions is not None
+    values, rows = np.asarray(actions), np.arange(len(lasts))
+    whole = compose(values, names, rows, np.minimum(step, lasts - rows + 1))
+    deltas = whole[:, [names.index(name) for name in _DELTA_NAMES]]
+    joints = whole[:, [names.index(name) for name in coder.modality.entries]]
+    return np.concatenate([deltas, coder.encode(joints)], axis=1).astype(np.float32)
+
+
+def _motion(dataset: Dataset, cache: FrameCache, space: str) -> Motion:
+    """The dataset's latents in the order of the cache's rows."""
+    latents = Latents.open(dataset, space or None)
+    rows = np.zeros(cache.contents.frames, np.int64)
+    there = np.zeros(len(rows), bool)
+    starts = {one.index: one.start for one in dataset.episodes}
+    for one in cache.episodes:
+        rows[one.start : one.stop] = starts[one.index] + np.arange(one.length)
+        there[one.start : one.stop] = True
+    codes = latents.rows.codes
+    return Motion(
+        space=latents.space,
+        codes=None if codes is None else codes[rows].astype(np.int64),
+        values=latents.rows.values[rows],
+        known=latents.rows.valid[rows] & there,
+    )

@@ -1,0 +1,81 @@
+"""A small recorded dataset of a robot with a gripper, and a space that knows the gripper."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from lam_models.checkpoint import origin_now
+from lam_models.data.lerobot_layout import Schema, camera, vector
+from lam_models.data.lerobot_write import DatasetWriter
+from lam_models.hands.space import Coder, HandSpace, founded, hand_modality, save_space
+from lam_models.hands.spec_file import read_hand
+from lam_models.policy.inputs import EE_NAMES
+
+FPS, SIZE, FRAMES = 20, 32, 14
+INSTRUCTIONS = ("push left", "push right", "push left", "push right")
+ACTIONS = (*(f"delta_ee.{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz")), "gripper_width")
+
+
+def record_episodes(path: Path, seed: int = 0, fps: int = FPS) -> Path:
+    """Four episodes; a bright square stands where the instruction's way begins."""
+    rng = np.random.default_rng(seed)
+    schema = Schema(
+        fps,
+        {
+            "observation.images.front": camera(SIZE, SIZE),
+            "observation.images.wrist": camera(SIZE, SIZE),
+            "observation.state": vector((*EE_NAMES, "gripper_width")),
+            "action": vector(ACTIONS),
+        },
+    )
+    with DatasetWriter(path, schema) as writer:
+        for words in INSTRUCTIONS:
+            side = -1.0 if words.endswith("left") else 1.0
+            for frame in range(FRAMES):
+                images = rng.integers(0, 60, (2, SIZE, SIZE, 3)).astype(np.uint8)
+                images[:, 8:16, frame : frame + 8] = 220
+                ee = np.array([0.4, 0.01 * frame * side, 0.2, np.pi, 0.0, 0.0, 0.04])
+                action = np.array([0.001 * frame, 0.01 * side, 0, 0, 0, 0.02, 0.005 * frame])
+                writer.add_frame(
+                    {
+                        "observation.images.front": images[0],
+                        "observation.images.wrist": images[1],
+                        "observation.state": ee.astype(np.float32),
+                        "action": action.astype(np.float32),
+                    }
+                )
+            writer.save_episode(task=words)
+    return path
+
+
+def gripper_space(path: Path, seed: int = 0) -> Path:
+    """Of the simulated gripper and the four-finger hand, with random networks."""
+    rng = np.random.default_rng(seed)
+
+    def layers(*sizes: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        return tuple(
+            (
+                (rng.standard_normal((after, before)) / np.sqrt(before)).astype(np.float32),
+                rng.standard_normal(after).astype(np.float32),
+            )
+            for before, after in pairwise(sizes)
+        )
+
+    coders = {}
+    for name in ("parallel_gripper", "four_finger"):
+        modality = hand_modality(read_hand(name))
+        lower, upper = np.array(modality.lower), np.array(modality.upper)
+        center, scale = ((lower + upper) / 2), ((upper - lower) / 2)
+        size = len(modality.entries)
+        coders[name] = Coder(
+            modality,
+            center.astype(np.float32),
+            scale.astype(np.float32),
+            layers(size, 32, 16),
+            layers(16, 32, size),
+        )
+    space = HandSpace(founded("hand/test", 16, coders), coders)
+    return save_space(path, space, origin_now("", "random"))

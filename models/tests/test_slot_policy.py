@@ -1,0 +1,167 @@
+"""Laws of the policy's network: what it reads, what it learns and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lam_models.checkpoint import CameraSpec
+from lam_models.command import UserError
+from lam_models.geometry import so3_exp
+from lam_models.policy.backbones import Backbone
+from lam_models.policy.inputs import Examples, observed, pose_features, word_rows
+from lam_models.policy.read_out_kinds import READ_OUTS
+from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.views import shifted, tinted, varied
+from lam_models.types import Frame, Observation
+
+ROWS = 4
+
+
+def config(**changes: object) -> Config:
+    return replace(Config.tiny(), **{"motion_tokens": 2, "motion_codes": 8, **changes})
+
+
+def examples(c: Config, seed: int = 0) -> Examples:
+    random = torch.Generator().manual_seed(seed)
+    shape = (ROWS, len(c.cameras), c.image_size, c.image_size, 3)
+    chunk = torch.randn(ROWS, c.chunk_steps, 6 + c.latent_dim, generator=random)
+    chunk[..., 6:] = torch.nn.functional.normalize(chunk[..., 6:], dim=-1)
+    return Examples(
+        pixels=torch.randint(0, 256, shape, generator=random, dtype=torch.uint8),
+        state=torch.randn(ROWS, 9, generator=random),
+        words=torch.from_numpy(word_rows(["push left", "push right", "lift it", "push it"])),
+        delay=torch.zeros(ROWS),
+        chunk=chunk,
+        codes=torch.randint(0, 8, (ROWS, 2), generator=random),
+    )
+
+
+def made(c: Config, seed: int = 0) -> SlotPolicy:
+    torch.manual_seed(seed)
+    return SlotPolicy(c)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_every_parameter_learns(read_out: str):
+    c = config(read_out=read_out)
+    policy = made(c)
+    # A new diffusion read-out is the identity in places; a step later it is not.
+    optimiser = torch.optim.Adam(policy.parameters(), 1e-2)
+    for _ in range(3):
+        optimiser.zero_grad()
+        policy.loss(examples(c))[0].backward()
+        optimiser.step()
+    silent = [
+        name
+        for name, p in policy.named_parameters()
+        if p.grad is None or not bool(p.grad.abs().sum() > 0)
+    ]
+    # The delay of these rows is zero, which its weight cannot be learnt from.
+    assert [name for name in silent if name != "backbone.delay.weight"] == []
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_read_outs_are_interchangeable_and_hands_stay_on_the_sphere(read_out: str):
+    c = config(read_out=read_out)
+    policy = made(c).eval()
+    chunk, codes = policy.answer(examples(c))
+    assert chunk.shape == (ROWS, c.chunk_steps, 6 + c.latent_dim)
+    assert torch.allclose(chunk[..., 6:].norm(dim=-1), torch.ones(ROWS, c.chunk_steps), atol=1e-5)
+    assert codes is not None and codes.shape == (ROWS, 2)
+
+
+def test_one_batch_is_learnt_by_heart():
+    c = config()
+    policy, batch = made(c), examples(c)
+    optimiser = torch.optim.Adam(policy.parameters(), 3e-3)
+    first = policy.loss(batch)[0].item()
+    for _ in range(100):
+        optimiser.zero_grad()
+        loss, logged = policy.loss(batch)
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.3 * first
+    assert float(logged["codes_right"]) == 1.0
+
+
+def test_rows_without_labels_cost_nothing_and_change_nothing():
+    c = config()
+    policy, batch = made(c).eval(), examples(c)
+    assert batch.chunk is not None and batch.codes is not None
+    both, _ = policy.loss(replace(batch, chunk=batch.chunk[:2], codes=batch.codes[2:]))
+    head = replace(
+        batch, chunk=batch.chunk[:2], codes=None, **{n: getattr(batch, n)[:2] for n in INPUTS}
+    )
+    tail = replace(
+        batch, chunk=None, codes=batch.codes[2:], **{n: getattr(batch, n)[2:] for n in INPUTS}
+    )
+    alone = policy.loss(head)[0] + c.motion_weight * policy.loss(tail)[0]
+    assert torch.allclose(both, alone, atol=1e-5)
+
+
+INPUTS = ("pixels", "state", "words", "delay")
+
+
+def test_instruction_pixels_state_and_delay_all_matter():
+    c = config()
+    policy, batch = made(c).eval(), examples(c)
+    answer = policy.answer(batch)[0]
+    others = {
+        "words": torch.from_numpy(word_rows(["open the drawer"] * ROWS)),
+        "pixels": 255 - batch.pixels,
+        "state": batch.state + 1.0,
+        "delay": batch.delay + 3.0,
+    }
+    for name, value in others.items():
+        changed = policy.answer(replace(batch, **{name: value}))[0]
+        assert (changed - answer).abs().max() > 1e-5, name
+
+
+def test_padding_of_an_instruction_does_not_matter():
+    rows = word_rows(["push left", "Push, LEFT!", "left push", ""])
+    assert (rows[0] == rows[1]).all() and (rows[0] != rows[2]).any()
+    assert (rows[3] == 0).all()
+    assert len({tuple(row) for row in word_rows(["a b c d e f g h"])[0, :8]}) == 8
+
+
+def test_the_backbone_is_one():
+    assert isinstance(made(config()).backbone, Backbone)
+
+
+def test_pose_features_are_the_columns_of_the_rotation_and_have_no_jump():
+    rng = np.random.default_rng(0)
+    ee = np.concatenate([rng.normal(size=(20, 3)), rng.normal(size=(20, 3)) * 2], axis=1)
+    ee[0, 3:] = 0.0
+    for row, found in zip(ee, pose_features(ee), strict=True):
+        rotation = so3_exp(row[3:])
+        expected = np.concatenate([row[:3], rotation[:, 0], rotation[:, 1]])
+        assert np.allclose(found, expected, atol=1e-6)
+    near = pose_features(np.array([[0, 0, 0, np.pi - 1e-4, 0, 0], [0, 0, 0, 1e-4 - np.pi, 0, 0]]))
+    assert np.abs(near[0] - near[1]).max() < 1e-3
+
+
+def test_views_leave_borders_and_nothing_changes_at_zero():
+    batch = examples(config())
+    same = varied(batch, 0.0, 0.0, 0.0)
+    assert torch.equal(same.pixels, batch.pixels) and torch.equal(same.state, batch.state)
+    torch.manual_seed(0)
+    moved = shifted(batch.pixels, 2)
+    assert moved.shape == batch.pixels.shape and not torch.equal(moved, batch.pixels)
+    one = torch.full((1, 2, 8, 8, 3), 7, dtype=torch.uint8)
+    assert torch.equal(shifted(one, 3), one)
+    assert len(tinted(one, 0.2).unique()) == 1
+
+
+def test_an_observation_lacking_a_stream_is_refused_by_name():
+    cameras = (CameraSpec("front", 32, 32),)
+    frame = Frame(np.zeros((48, 64, 3), np.uint8), 0)
+    with pytest.raises(UserError, match="front"):
+        observed(Observation(0, {}, {"ee": np.zeros(6)}), cameras, 0, "cpu")
+    with pytest.raises(UserError, match="ee"):
+        observed(Observation(0, {"front": frame}, {}), cameras, 0, "cpu")
+    with pytest.raises(UserError, match="3 numbers"):
+        observed(Observation(0, {"front": frame}, {"ee": np.zeros(3)}), cameras, 0, "cpu")
