@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import rclpy
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor
@@ -119,7 +119,6 @@ def test_goals_follow_changes_and_replace_the_running_one(cell):
     offer(1.0)
     time.sleep(0.1)
     assert len(gripper.asked) == asked
-    outlet.close()
 
 
 def test_no_flood_while_the_driver_thinks(cell):
@@ -130,4 +129,3 @@ def test_no_flood_while_the_driver_thinks(cell):
     outlet.send(SetBool.Request(data=True))
     until(lambda: outlet.ready(np.array([1.0])))
     assert gripper.sets == [True]
-    outlet.close()
