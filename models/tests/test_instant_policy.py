@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from lam_models.policy import POLICIES, find
 from lam_models.policy.committed import Committed
 from lam_models.policy.instant import Config, sine, write_instant
 from lam_models.policy.opening import open_policy
+from lam_models.stages import instant_command
 from lam_models.types import LatentSpec, Observation
 
 SPACE = LatentSpec("hand/test", "hand", (1, 4))
@@ -90,3 +93,16 @@ def test_a_folder_of_something_else_is_refused(folder):
     write(folder, dataclasses.replace(content, system="instnt"), overwrite=True)
     with pytest.raises(UserError, match="Did you mean 'instant'"):
         open_policy(folder)
+
+
+def test_the_command_writes_a_folder_that_opens(tmp_path, monkeypatch, capsys):
+    opened = types.SimpleNamespace(latent=SPACE)
+    monkeypatch.setattr("lam_models.hands.space.open_space", lambda path: opened)
+    parser = argparse.ArgumentParser()
+    instant_command.add_arguments(parser)
+    words = ["--cameras", "front", "wrist", "--joints", "thumb", "--pose", "--amplitude", "0.05"]
+    assert instant_command.run(parser.parse_args([str(tmp_path / "out"), *words])) == 0
+    spec = open_policy(tmp_path / "out").spec
+    assert [camera.name for camera in spec.cameras] == ["front", "wrist"]
+    assert spec.state["hand"] == ("thumb",) and len(spec.state["ee"]) == 6
+    assert "dry_run:=true" in capsys.readouterr().out
