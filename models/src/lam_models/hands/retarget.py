@@ -23,7 +23,7 @@ from lam_models.hands.kinematics import Kinematics, open_kinematics
 from lam_models.hands.least_squares import Goal, Solution, better, solve, track
 from lam_models.hands.objective import Objective, key_targets, key_vectors, pinched
 from lam_models.hands.poses import sample
-from lam_models.hands.slots import slot_posture
+from lam_models.hands.slots import NamedSlots
 from lam_models.hands.spec import HandSpec
 
 _BLOCK = 512  # Poses solved at once: larger ones leave the processor's cache.
@@ -63,6 +63,7 @@ class Retargeter:
         self._tips = TIPS[[FINGERS.index(tip) for tip in spec.tips]]
         self._range = spec.upper - spec.lower
         self._key = key_vectors(spec, wanted)
+        self._slots = NamedSlots(spec)
         self._gripper = is_gripper(spec)
         if self._gripper:
             self._widths_m, self._width_joints = _stroke(self.kinematics)
@@ -95,7 +96,7 @@ class Retargeter:
             return found
         smooth, posture = self.objective.smooth_m**2, self.objective.posture_m**2
         both = smooth + posture
-        rest = (smooth * self._last + posture * slot_posture(self.spec, points[None])) / both
+        rest = (smooth * self._last + posture * self._slots.posture(points[None])) / both
         goal = self._goal(points[None], rest, both / self._range**2, self._held)
         solution = track(self.kinematics, goal, self._last)
         self._last = solution.q
@@ -140,7 +141,7 @@ class Retargeter:
         return pinched(self.objective, self._key, own, held)
 
     def _solve_block(self, points: np.ndarray) -> Retargeted:
-        rest = slot_posture(self.spec, points)
+        rest = self._slots.posture(points)
         goal = self._goal(points, rest, (self.objective.posture_m / self._range) ** 2)
         middle = np.broadcast_to((self.spec.lower + self.spec.upper) / 2.0, rest.shape)
         first, second = (

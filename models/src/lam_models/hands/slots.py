@@ -5,28 +5,26 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lam_models.hands.human import (
-    ANGLES,
-    LOWER_RAD,
-    UPPER_RAD,
-    angles_from_points,
-    within_ranges,
-)
+from lam_models.hands.human import ANGLES, LOWER_RAD, UPPER_RAD, angles_from_points
 from lam_models.hands.spec import HandSpec
 
 
-def slot_posture(
-    spec: HandSpec, points: Float[np.ndarray, "poses 21 3"]
-) -> Float[np.ndarray, "poses actuated"]:
-    """As shares of the ranges; joints without a slot stand half way. rad or m."""
-    angles = within_ranges(angles_from_points(points))
-    shares = (angles - LOWER_RAD) / (UPPER_RAD - LOWER_RAD)
-    columns = [_share(spec.joints[name].slot, shares) for name in spec.actuated]
-    return spec.lower + np.stack(columns, axis=1) * (spec.upper - spec.lower)
+class NamedSlots:
+    """The postures of one hand, as shares of the ranges; joints without a slot stand half way."""
 
+    def __init__(self, spec: HandSpec) -> None:
+        slots = [spec.joints[name].slot for name in spec.actuated]
+        named = [slot.removeprefix("-") or ANGLES[0] for slot in slots]
+        self._take = np.array([ANGLES.index(name) for name in named])
+        slope = np.array([{"": 0.0, "-": -1.0}.get(slot[:1], 1.0) for slot in slots])
+        start = np.array([{"": 0.5, "-": 1.0}.get(slot[:1], 0.0) for slot in slots])
+        wide = spec.upper - spec.lower
+        self._zero, self._wide = spec.lower + start * wide, slope * wide
 
-def _share(slot: str, shares: Float[np.ndarray, "poses 21"]) -> Float[np.ndarray, " poses"]:
-    if not slot:
-        return np.full(len(shares), 0.5)
-    share = shares[:, ANGLES.index(slot.removeprefix("-"))]
-    return 1.0 - share if slot.startswith("-") else share
+    def posture(
+        self, points: Float[np.ndarray, "poses 21 3"]
+    ) -> Float[np.ndarray, "poses actuated"]:
+        """Joints [rad or m] where the human angles of their slots are."""
+        angles = (angles_from_points(points) - LOWER_RAD) / (UPPER_RAD - LOWER_RAD)
+        shares = np.minimum(np.maximum(angles[:, self._take], 0.0), 1.0)
+        return self._zero + self._wide * shares
