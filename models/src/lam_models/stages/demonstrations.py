@@ -134,7 +134,7 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
     )
 
 
-def _frames_a_step(path: Path, fps: float, dt_s: float) -> int:
+def _frames_a_step(path: Path, fps: int, dt_s: float) -> int:
     frames = round(fps * dt_s)
     if frames < 1 or abs(frames - fps * dt_s) > _RATE_TOLERANCE * frames:
         raise UserError(
