@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-STAGES = ("transport", "wait", "align", "model", "splice", "grid", "publish", "total")
+STAGES = ("transport", "wait", "align", "model", "splice", "grid", "late", "publish", "total")
 
 
 @dataclass

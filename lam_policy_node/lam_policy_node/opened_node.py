@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rclpy.guard_condition import GuardCondition
 from rclpy.node import Node
 
 from lam_models.command import UserError
@@ -23,11 +24,13 @@ class Opened:
     loaded: Loaded
     run: Run
     inputs: Inputs
+    awake: GuardCondition
 
-    def close(self) -> None:
+    def close(self, node: Node) -> None:
         """End all of it."""
         self.inputs.close()
         self.worker.close()
+        node.destroy_guard_condition(self.awake)
 
 
 def open_policy(
@@ -36,17 +39,20 @@ def open_policy(
     """Load and warm the policy, which takes its time. UserError where it cannot be."""
     if not path:
         raise UserError("the parameter 'policy' is empty: name the folder of a policy")
-    worker = PolicyProcess(path, settings.device)
+    # An answer interrupts the wait for messages: the next question need not wait for the next beat.
+    awake = node.create_guard_condition(lambda: None)
+    worker = PolicyProcess(path, settings.device, wake=awake.trigger)
     try:
         loaded = worker.load(settings.load_timeout_s, give_up)
         run = Run(worker, loaded, settings.conduct())
         inputs = Inputs(node, settings, loaded.spec, run.rules, take)
     except UserError:
         worker.close()
+        node.destroy_guard_condition(awake)
         raise
     cameras = ", ".join(camera.name for camera in loaded.spec.cameras) or "no cameras"
     node.get_logger().info(
         f"policy '{shown(path)}' is loaded, process {worker.pid}: "
         f"{1e3 * loaded.model_s:.1f} ms an answer, sees {cameras}"
     )
-    return Opened(path, worker, loaded, run, inputs)
+    return Opened(path, worker, loaded, run, inputs, awake)

@@ -44,7 +44,7 @@ class PolicyNode(LifecycleNode):
         s = self._settings
         self.active = False
         self._instruction, self._path = s.instruction, s.policy
-        self._opened: Opened | None = None
+        self.opened: Opened | None = None
         self._grid, self._twists = Grid(s.period_ns), Grid(round(1e9 / s.twist_rate_hz))
         self._outputs, self._reports = Outputs(self, s), Reports(self, s.dry_run)
         self._instructions = Instructions(self, s, self)
@@ -58,10 +58,10 @@ class PolicyNode(LifecycleNode):
         return super().on_configure(state) if self._open(self._path) == "" else FAILED
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        alive = self._opened is not None and not self._opened.worker.death
-        if (not alive and self._open(self._path)) or self._opened is None:
+        alive = self.opened is not None and not self.opened.worker.death
+        if (not alive and self._open(self._path)) or self.opened is None:
             return FAILED
-        self._opened.run.start()
+        self.opened.run.start()
         self._grid.restart()
         self._twists.restart()
         if self._settings.servo_command_service:
@@ -94,14 +94,14 @@ class PolicyNode(LifecycleNode):
             self.get_logger().error(str(error))
             return str(error)
         self._close()
-        self._opened, self._path = opened, path
+        self.opened, self._path = opened, path
         opened.run.instruct(self._instruction)
         return ""
 
     def _close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        if self.opened is not None:
+            self.opened.close(self)
+            self.opened = None
 
     def _on_parameters(self, parameters: list[Parameter]) -> rcl_interfaces.msg.SetParametersResult:
         """The policy's folder: loaded before the answer, so that a refusal says why."""
@@ -109,7 +109,7 @@ class PolicyNode(LifecycleNode):
         for parameter in (p for p in parameters if p.name == "policy"):
             if self.active:
                 result.reason = "the node is active: deactivate it before changing its policy"
-            elif self._opened is None:
+            elif self.opened is None:
                 self._path = str(parameter.value)
             else:
                 result.reason = self._open(str(parameter.value))
@@ -117,18 +117,18 @@ class PolicyNode(LifecycleNode):
         return result
 
     def _take(self, stream: str, stamp_ns: int, received_ns: int, value: object) -> str:
-        if not self.active or self._opened is None:
+        if not self.active or self.opened is None:
             return ""
-        return self._opened.run.take(stream, stamp_ns, received_ns, value)
+        return self.opened.run.take(stream, stamp_ns, received_ns, value)
 
     def instruct(self, instruction: str) -> None:
         self._instruction = instruction
-        if self._opened is not None:
-            self._opened.run.instruct(instruction)
+        if self.opened is not None:
+            self.opened.run.instruct(instruction)
 
     def standing(self) -> Standing:
         """How it is, for those who instruct it."""
-        run = self._opened.run if self._opened is not None else None
+        run = self.opened.run if self.opened is not None else None
         fault, reason = ("", "no policy") if run is None else (run.fault, run.drive.reason)
         return Standing(self.active, fault, reason, self._outputs.commands)
 
@@ -141,12 +141,12 @@ class PolicyNode(LifecycleNode):
 
     def turn(self) -> None:
         """Do what is due."""
-        if self.active and self._opened is not None:
-            self._drive(self._opened)
+        if self.active and self.opened is not None:
+            self._drive(self.opened)
         now_ns = self.now_ns()
         self._instructions.tick(now_ns)
         counts = {"commands": self._outputs.commands, "missed_beats": self._grid.missed}
-        self._reports.tick(self._opened, self.active, self._told(), counts, now_ns)
+        self._reports.tick(self.opened, self.active, self._told(), counts, now_ns)
 
     def _drive(self, opened: Opened) -> None:
         run, now_ns = opened.run, self.now_ns()
@@ -170,8 +170,8 @@ class PolicyNode(LifecycleNode):
 
     def _halt(self, reason: str) -> None:
         """The last zero of an activation."""
-        if self.active and self._opened is not None:
-            self._send(self._opened.run.stop(reason, self.now_ns()), self._opened)
+        if self.active and self.opened is not None:
+            self._send(self.opened.run.stop(reason, self.now_ns()), self.opened)
             self._outputs.flush()
         self.active = False
         self._instructions.tick(self.now_ns())

@@ -171,9 +171,10 @@ class Run:
         if not isinstance(samples, Refusal) and POSE in samples:
             pose = samples[POSE].value
         beat = self.drive.beat(beat_ns, now_ns, obstacle, pose)
-        if beat.hand is not None and self._unused is not None:
-            spliced_mono_ns, _ = self._unused
-            self.latency.note("grid", (mono_ns - spliced_mono_ns) / 1e9, now_ns)
+        if beat.hand is not None:
+            self.latency.note("late", (now_ns - beat_ns) / 1e9, now_ns)
+            if self._unused is not None:
+                self.latency.note("grid", (mono_ns - self._unused[0]) / 1e9, now_ns)
         return beat
 
     def sent(self, beat: Beat, now_ns: int, publish_s: float) -> None:
@@ -182,8 +183,7 @@ class Run:
             return
         self.latency.note("publish", publish_s, now_ns)
         if self._unused is not None:
-            _, observed_ns = self._unused
-            self.latency.note("total", (now_ns - observed_ns) / 1e9, now_ns)
+            self.latency.note("total", (now_ns - self._unused[1]) / 1e9, now_ns)
             self._unused = None
 
     def stop(self, reason: str, now_ns: int) -> Beat:

@@ -8,15 +8,17 @@ ended, and one that crashes takes nothing with it that moves the robot.
 from __future__ import annotations
 
 import os
-import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from lam_models.checkpoint import Spec
 from lam_models.command import UserError
@@ -41,10 +43,20 @@ class Loaded:
 
 
 class PolicyProcess:
-    """`with` or `close` ends it. All but `load` return at once."""
+    """`with` or `close` ends it. All but `load` return at once.
 
-    def __init__(self, path: str, device: str = "cpu", opener: str = OPENER) -> None:
+    wake: called from another thread whenever `poll` may have something to say.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        device: str = "cpu",
+        opener: str = OPENER,
+        wake: Callable[[], object] = lambda: None,
+    ) -> None:
         self.path = path
+        self._wake = wake
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         memory = os.memfd_create("policy_pictures")
         os.ftruncate(memory, _MOST_CAMERAS * SLOT_BYTES)
@@ -61,6 +73,9 @@ class PolicyProcess:
         os.close(memory)
         self._asked_ns: int | None = None
         self._death = ""
+        self._said: SimpleQueue[bytes] = SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def __enter__(self) -> PolicyProcess:
         return self
@@ -79,13 +94,15 @@ class PolicyProcess:
 
     def load(self, timeout_s: float, give_up: Callable[[], object] = lambda: False) -> Loaded:
         """Wait until the policy is there. UserError that says why it is not."""
-        end_s = time.monotonic() + timeout_s
-        while not select.select([self._socket], [], [], _SLICE_S)[0]:
+        end_s, message = time.monotonic() + timeout_s, None
+        while message is None:
             if give_up() or time.monotonic() > end_s:
                 self.close()
                 raise UserError(f"policy '{self.path}' did not load within {timeout_s:g} s")
-        message = self._receive()
-        if message is None:
+            with suppress(Empty):
+                message = self._said.get(timeout=_SLICE_S)
+        if not message:
+            self._bury()
             raise UserError(f"policy '{self.path}' did not load: {self._death}")
         said, _ = wire.unpack(message)
         if "failed" in said:
@@ -102,43 +119,52 @@ class PolicyProcess:
         """Begin a request; only when it has none. A dead process shows at the next `poll`."""
         if self._asked_ns is not None:
             raise RuntimeError("the policy is still at the request before")
-        try:
+        # A process that is gone says so by itself.
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._socket.send(pack_request(request, self._memory))
-            self._asked_ns = now_ns
-        except (BrokenPipeError, ConnectionResetError):
-            self._receive()
+        self._asked_ns = now_ns
 
     def poll(self) -> Answer | None:
         """The answer, if it has come."""
-        if self._death or not select.select([self._socket], [], [], 0.0)[0]:
+        if self._death or self._said.empty():
             return None
-        message = self._receive()
         self._asked_ns = None
-        return None if message is None else unpack_answer(message)
+        if message := self._said.get():
+            return unpack_answer(message)
+        self._bury()
+        return None
 
     def close(self, reason: str = "it was ended") -> None:
         """End it, whatever it is doing."""
-        self._death = self._death or reason
+        if self._death:
+            return
+        self._death, self._asked_ns = reason, None
+        with suppress(OSError):  # It may have hung up first.
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._listener.join()
         self._socket.close()
-        if self._process.poll() is None:
-            self._process.kill()
+        self._process.kill()
         self._process.wait()
         self._memory.close()
 
-    def _receive(self) -> bytes | None:
-        """A message; None, and `death` said, where the process is no more."""
+    def _listen(self) -> None:
+        """Receive until the end, which is an empty message."""
+        message = b"?"
+        while message:
+            try:
+                message = self._socket.recv(MESSAGE_BYTES)
+            except ConnectionResetError:
+                message = b""
+            self._said.put(message)
+            self._wake()
+
+    def _bury(self) -> None:
+        """The process has hung up: wait for its end, and say how it was."""
         try:
-            message = self._socket.recv(MESSAGE_BYTES)
-        except ConnectionResetError:
-            message = b""
-        if message:
-            return message
-        try:
-            code = self._process.wait(1.0)
+            code: int | str = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             code = "unknown"
         self.close(f"the policy's process ended (exit code {code})")
-        return None
 
 
 def shown(path: str) -> str:
