@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -38,11 +39,11 @@ class KeyVectors:
     ends: tuple[tuple[str, str], ...]
     matrix: Float[np.ndarray, "vectors tips"]
 
-    @property
+    @cached_property
     def from_palm(self) -> Bool[np.ndarray, " vectors"]:
         return np.array([PALM in ends for ends in self.ends])
 
-    @property
+    @cached_property
     def pinches(self) -> Bool[np.ndarray, " vectors"]:
         """Those between the thumb and a finger."""
         return np.array(["thumb" in ends for ends in self.ends]) & ~self.from_palm

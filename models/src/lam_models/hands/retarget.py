@@ -21,7 +21,7 @@ from lam_models.hands.correspondence import by_roots, by_size
 from lam_models.hands.human import FINGERS, TIPS, mean_hand
 from lam_models.hands.kinematics import Kinematics, open_kinematics
 from lam_models.hands.least_squares import Goal, Solution, better, solve, track
-from lam_models.hands.objective import Objective, key_targets, key_vectors, pinched
+from lam_models.hands.objective import Objective, Project, key_targets, key_vectors, pinched
 from lam_models.hands.poses import sample
 from lam_models.hands.slots import NamedSlots
 from lam_models.hands.spec import HandSpec
@@ -136,7 +136,10 @@ class Retargeter:
         targets, weights = key_targets(self.objective, key, own, mapped, held)
         return Goal(key.matrix, targets, weights, rest, pull)
 
-    def _closed(self, points: np.ndarray, held: np.ndarray | None = None) -> np.ndarray:
+    def _closed(self, points: np.ndarray, held: np.ndarray | None = None) -> np.ndarray | None:
+        """Pinches to remember, of an objective that does."""
+        if not isinstance(self.objective.pinch, Project):
+            return None
         own = self._key.matrix @ points[None, self._tips]
         return pinched(self.objective, self._key, own, held)
 
