@@ -13,36 +13,42 @@ total      exposure to departure of the first command that rests on it
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
 import numpy as np
 
 STAGES = ("transport", "wait", "align", "model", "splice", "grid", "late", "publish", "total")
 
 
-@dataclass
 class Latency:
-    """Durations by stage. `now_ns` is any one clock; nothing older than `window_s` counts."""
+    """Durations by stage. `now_ns` is any one clock; nothing older than `window_s` counts.
 
-    window_s: float = 2.0
-    _taken: dict[str, deque[tuple[int, float]]] = field(
-        default_factory=lambda: {stage: deque(maxlen=2048) for stage in STAGES}
-    )
+    most: durations of a stage that are kept, whatever their age.
+    """
+
+    def __init__(self, window_s: float = 2.0, most: int = 2048) -> None:
+        self._window_s = window_s
+        self._taken: dict[str, deque[tuple[int, float]]] = {
+            stage: deque(maxlen=most) for stage in STAGES
+        }
 
     def note(self, stage: str, duration_s: float, now_ns: int) -> None:
         """Take a duration."""
         taken = self._taken[stage]
         taken.append((now_ns, duration_s))
-        while now_ns - taken[0][0] > self.window_s * 1e9:
+        while now_ns - taken[0][0] > self._window_s * 1e9:
             taken.popleft()
 
     def percentiles(self, stage: str, now_ns: int) -> tuple[float, float]:
         """Median and 95th percentile [s]; nan where nothing was taken."""
-        recent = [d for at_ns, d in self._taken[stage] if now_ns - at_ns <= self.window_s * 1e9]
+        recent = [d for at_ns, d in self._taken[stage] if now_ns - at_ns <= self._window_s * 1e9]
         if not recent:
             return float("nan"), float("nan")
         p50, p95 = np.percentile(recent, (50, 95)).tolist()
         return p50, p95
+
+    def durations(self) -> dict[str, list[float]]:
+        """All that is kept of every stage [s], oldest first."""
+        return {stage: [d for _, d in taken] for stage, taken in self._taken.items()}
 
 
 class Delay:

@@ -40,16 +40,20 @@ class Outputs:
         self.commands = 0
 
     def beat(self, beat: Beat, spec: Spec, told: Told, now_ns: int) -> float:
-        """Send what a beat asks for; how long that took [s]."""
-        started = time.monotonic()
-        s = self._settings
+        """Send what a beat asks for, then the verdict on it; how long the first took [s]."""
+        started, s, took_s = time.monotonic(), self._settings, 0.0
+        if beat.motion is not None and not s.dry_run:
+            self._command(beat, spec, told, now_ns)
+            took_s = time.monotonic() - started
         if beat.verdict is not None:
-            sequence = self.commands + 1
             self._verdict.publish(
-                messages.verdict_message(beat.verdict, s.base_frame, now_ns, sequence)
+                messages.verdict_message(beat.verdict, s.base_frame, now_ns, self.commands)
             )
-        if beat.motion is None or s.dry_run:
-            return time.monotonic() - started
+        return took_s
+
+    def _command(self, beat: Beat, spec: Spec, told: Told, now_ns: int) -> None:
+        assert beat.motion is not None
+        s = self._settings
         self.commands += 1
         self._delta.publish(
             messages.delta_message(beat.motion, s.base_frame, now_ns, s.period_ns, self.commands)
@@ -60,7 +64,6 @@ class Outputs:
         else:
             self._velocities.stop()
             self.twist(now_ns)
-        return time.monotonic() - started
 
     def twist(self, now_ns: int) -> None:
         """Send the velocity of the present moment, if any."""

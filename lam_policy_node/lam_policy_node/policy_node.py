@@ -45,7 +45,7 @@ class PolicyNode(LifecycleNode):
         self.active = False
         self._instruction, self._path = s.instruction, s.policy
         self.opened: Opened | None = None
-        self._grid, self._twists = Grid(s.period_ns), Grid(round(1e9 / s.twist_rate_hz))
+        self.grid, self._twists = Grid(s.period_ns), Grid(round(1e9 / s.twist_rate_hz))
         self._outputs, self._reports = Outputs(self, s), Reports(self, s.dry_run)
         self._instructions = Instructions(self, s, self)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -62,7 +62,7 @@ class PolicyNode(LifecycleNode):
         if (not alive and self._open(self._path)) or self.opened is None:
             return FAILED
         self.opened.run.start()
-        self._grid.restart()
+        self.grid.restart()
         self._twists.restart()
         if self._settings.servo_command_service:
             command_twists(self, self._settings.servo_command_service)
@@ -135,7 +135,7 @@ class PolicyNode(LifecycleNode):
     def wait_s(self) -> float:
         """Time until something is due."""
         now_ns = self.now_ns()
-        grids = [self._grid, *([self._twists] if self._settings.twist_topic else [])]
+        grids = [self.grid, *([self._twists] if self._settings.twist_topic else [])]
         waits_s = [grid.wait_s(now_ns) for grid in grids if self.active]
         return min([self._reports.wait_s(now_ns), *waits_s])
 
@@ -145,12 +145,12 @@ class PolicyNode(LifecycleNode):
             self._drive(self.opened)
         now_ns = self.now_ns()
         self._instructions.tick(now_ns)
-        counts = {"commands": self._outputs.commands, "missed_beats": self._grid.missed}
+        counts = {"commands": self._outputs.commands, "missed_beats": self.grid.missed}
         self._reports.tick(self.opened, self.active, self._told(), counts, now_ns)
 
     def _drive(self, opened: Opened) -> None:
         run, now_ns = opened.run, self.now_ns()
-        beat_ns = self._grid.due(now_ns)
+        beat_ns = self.grid.due(now_ns)
         opened.inputs.look(now_ns)
         planned = run.hear(now_ns, time.monotonic_ns())
         if beat_ns is not None:
