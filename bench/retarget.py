@@ -185,6 +185,10 @@ def of(rows: list[Row], method: str, hand: str = "shadow") -> float:
     return next(float(r["ms"]) for r in rows if r.get("method") == method and r["hand"] == hand)
 
 
+def shadow_gain(rows: list[Row]) -> float:
+    return of(rows, "dex-retargeting") / of(rows, "vector")
+
+
 def least_gain(rows: list[Row]) -> float:
     """How many times faster than dex-retargeting on the hand where it is least."""
     hands = {str(row["hand"]) for row in rows if row["what"] == "stream"}
@@ -233,6 +237,7 @@ BENCHMARK = Benchmark(
     goals=[
         Goal("ms a frame, shadow, vector", lambda rows: of(rows, "vector"), at_most=1.0),
         Goal("ms a frame, shadow, keyvector", lambda rows: of(rows, "keyvector"), at_most=1.0),
+        Goal("times dex-retargeting's speed, shadow", shadow_gain, at_least=3.0),
         Goal("times dex-retargeting's speed, least of the hands", least_gain, at_least=3.0),
     ],
     seeds=(SEED,),
