@@ -232,8 +232,8 @@ class Robot:
         """The node's lifecycle state."""
         return self.call(self._state, GetState.Request()).current_state.label
 
-    def status(self) -> PolicyStatus | None:
-        """The last status."""
+    def status(self) -> Any:
+        """The last PolicyStatus, None where there is none."""
         heard = self.heard["/policy_status"]
         return heard[-1][1] if heard else None
 

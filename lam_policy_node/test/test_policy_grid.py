@@ -70,7 +70,9 @@ def test_a_velocity_ends_with_its_motion_then_zeros_then_silence():
     velocities, motion = Velocities(), np.arange(6.0)
     assert velocities.now(0) is None
     velocities.command(motion, 0.02, 0)
-    np.testing.assert_allclose(velocities.now(PERIOD_NS - 1) * 0.02, motion)
+    velocity = velocities.now(PERIOD_NS - 1)
+    assert velocity is not None
+    np.testing.assert_allclose(velocity * 0.02, motion)
     np.testing.assert_allclose(velocity_of(motion, 0.02), motion / 0.02)
     after = [velocities.now(PERIOD_NS + i) for i in range(6)]
     zeros = [v for v in after if v is not None]

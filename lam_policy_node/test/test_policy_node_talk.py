@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
-from policy_bench import LATCHED, NodeProcess, Robot, folder, is_zero
+from policy_bench import LATCHED, OTHER_DOMAIN, NodeProcess, Robot, folder, is_zero
 from rclpy.action.client import ActionClient
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from std_msgs.msg import String
 
 from lam_models.policy.instant import sine
 from lam_msgs.action import RunInstruction
-from lam_msgs.msg import EpisodeInfo, PolicyStatus
+from lam_msgs.msg import EpisodeInfo, PolicyStatus, SafetyVerdict
 from lam_msgs.srv import SetInstruction
 from lam_policy_node.latency import STAGES
 from lam_policy_node.messages import duration_message, time_ns
@@ -60,7 +61,8 @@ def run(robot: Robot, instruction: str, timeout_s: float = 0.0):
     feedback: list = []
     future = client.send_goal_async(goal, feedback_callback=lambda m: feedback.append(m.feedback))
     robot.until(future.done)
-    return future.result(), feedback
+    handle: Any = future.result()
+    return handle, feedback
 
 
 def ended(robot: Robot, handle) -> RunInstruction.Result:
@@ -181,10 +183,6 @@ def test_diagnostics_tell_of_every_stage(robot):
 
 
 def test_a_dry_run_judges_and_sends_nothing(tmp_path):
-    from policy_bench import OTHER_DOMAIN
-
-    from lam_msgs.msg import SafetyVerdict
-
     robot = Robot(OTHER_DOMAIN)
     with NodeProcess(folder(tmp_path / "wave"), "dry_run:=true", domain=OTHER_DOMAIN):
         robot.listen(SafetyVerdict, "/safety_verdict")

@@ -109,6 +109,7 @@ def test_pictures_are_asked_about_once_and_the_answer_is_obeyed_by_time():
     bench.thinker.answer()
     planned, beat = bench.tick()
     assert planned is not None and planned.sequence == 1
+    assert beat.motion is not None
     np.testing.assert_allclose(beat.motion, [0.01, 0, 0, 0, 0, 0.02], atol=1e-9)
     assert beat.observed_ns == request.stamp_ns - 60 * MS
     assert bench.run.condition == "running"
@@ -120,7 +121,7 @@ def test_after_any_stop_one_zero_and_no_more():
     bench = Bench()
     bench.moving()
     last = bench.run.stop("deactivated", bench.now_ns)
-    assert last.last and not last.motion.any()
+    assert last.motion is not None and last.last and not last.motion.any()
     assert bench.run.stop("again", bench.now_ns).motion is None
     assert bench.tick()[1].motion is None, "the plan is forgotten"
 
@@ -217,6 +218,7 @@ def test_end_effector_axes_become_base_axes():
     drive.observed_ns = START_NS
     turn = so3_exp(np.array([0.0, np.pi / 2, 0.0]))
     beat = drive.beat(START_NS, START_NS, "", pose(turn, np.zeros(3)))
+    assert beat.motion is not None
     np.testing.assert_allclose(beat.motion[:3], turn @ [0.01, 0, 0], atol=1e-9)
     np.testing.assert_allclose(beat.motion[3:], turn @ [0, 0, 0.02], atol=1e-9)
 

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from lam_models.checkpoint import CameraSpec
+from lam_models.checkpoint import CameraSpec, Spec
 from lam_models.command import UserError
 from lam_models.geometry import pose, so3_exp
 from lam_models.policy.committed import Committed
 from lam_models.policy.instant import Config, write_instant
 from lam_models.policy.opening import OpenedPolicy, open_policy
-from lam_models.sense.align import Aligner, Sample, replay
+from lam_models.sense.align import Aligner, Refusal, Sample, replay
 from lam_models.types import ActionChunk, LatentSpec, Observation
 from lam_policy_node.observing import (
     Ages,
@@ -145,6 +145,7 @@ def test_live_and_offline_the_policy_sees_the_same(worker):
     for now_ns, chosen, summed in zip(
         ticks_ns, replay(rules(spec, Ages()), recorded, ticks_ns), live, strict=True
     ):
+        assert not isinstance(chosen, Refusal)
         offline = observe(spec, pictures_of(spec, chosen), state_of(spec, chosen), now_ns, "go")
         np.testing.assert_array_equal(summary(offline), summed)
 
@@ -237,6 +238,6 @@ def test_raw_and_compressed_pictures_become_the_same_pixels():
 
 
 def test_a_missing_joint_is_named():
-    spec = type("S", (), {"state": {"hand": ("thumb", "pinky")}})()
+    spec = Spec(state={"hand": ("thumb", "pinky")})
     with pytest.raises(UserError, match="no joint 'pinky'"):
         state_of(spec, samples(0))
