@@ -17,7 +17,7 @@ from lam_models.data.lerobot_read import Dataset
 from lam_models.hands.space import open_space
 from lam_models.policy.committed import Committed
 from lam_models.policy.opening import open_policy
-from lam_models.stages import fit_actions_command, fit_policy_command
+from lam_models.stages import export_command, fit_actions_command, fit_policy_command
 from lam_models.stages.demonstrations import Demonstrations, Wanted, open_demonstrations
 from lam_models.stages.label import label
 from lam_models.stages.opening import save_system
@@ -154,6 +154,23 @@ def test_a_policy_says_what_it_sees_and_emits(policy: Path, space: Path):
     assert [camera.name for camera in spec.cameras] == ["front", "wrist"]
     assert spec.emits == (open_space(space).latent,)
     assert list(spec.state) == ["ee"] and spec.chunk_steps == 8 and spec.delta_axes == "base"
+
+
+def test_exported_it_is_smaller_and_answers_alike(
+    policy: Path, episodes: Path, tmp_path: Path
+):
+    out = tmp_path / "small"
+    assert run(export_command, policy, "--out", out) == 0
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (out, policy)]
+    assert sizes[0] < 0.8 * sizes[1]
+    small, whole = (open_policy(one).policy.act(observation(episodes, 5)) for one in (out, policy))
+    assert np.allclose(small.delta_ee, whole.delta_ee, atol=1e-3)
+    assert np.allclose(small.hand, whole.hand, atol=2e-2)
+    again = tmp_path / "again"
+    assert run(export_command, out, "--out", again) == 0
+    assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match="the policy itself"):
+        run(export_command, policy, "--out", policy)
 
 
 def test_mistakes_are_named(episodes: Path, space: Path, tmp_path: Path):

@@ -12,6 +12,7 @@ from lam_models.checkpoint import CameraSpec
 from lam_models.command import UserError
 from lam_models.geometry import so3_exp
 from lam_models.policy.backbones import Backbone
+from lam_models.policy.bins import Bins
 from lam_models.policy.inputs import Examples, observed, pose_features, word_rows
 from lam_models.policy.read_out_kinds import READ_OUTS
 from lam_models.policy.slot_policy import Config, SlotPolicy
@@ -72,6 +73,23 @@ def test_read_outs_are_interchangeable_and_hands_stay_on_the_sphere(read_out: st
     assert chunk.shape == (ROWS, c.chunk_steps, 6 + c.latent_dim)
     assert torch.allclose(chunk[..., 6:].norm(dim=-1), torch.ones(ROWS, c.chunk_steps), atol=1e-5)
     assert codes is not None and codes.shape == (ROWS, 2)
+
+
+def test_bins_read_back_what_fell_into_them():
+    bins = Bins(Bins.Config(32, chunk_steps=8, width=32, depth=1, heads=2, bins=32))
+    rng = np.random.default_rng(0)
+    actions = rng.normal(size=(4000, 22)).astype(np.float32)
+    actions[:, 3] = 0.0
+    actions[:, 6:] /= np.linalg.norm(actions[:, 6:], axis=1, keepdims=True)
+    bins.units.standardise(*(torch.from_numpy(f(actions[:, :6], 0)) for f in (np.mean, np.std)))
+    bins.learn_bins(actions)
+    numbers = bins.units.enter(torch.from_numpy(actions)[None])[0]
+    index = bins._index(numbers)
+    counts = torch.bincount(index[:, 0], minlength=32)
+    assert int(counts.min()) >= 4000 // 32 - 2
+    found = torch.gather(bins.centres.expand(4000, -1, -1), -1, index[..., None])[..., 0]
+    assert float((found - numbers)[:, 0].abs().mean()) < 0.1
+    assert float(found[:, 3].abs().max()) < 1e-6
 
 
 def test_one_batch_is_learnt_by_heart():

@@ -66,6 +66,8 @@ class SmallBackbone(nn.Module):
         image_size: int,
         channels: tuple[int, ...],
         blocks: int,
+        maps: int,
+        glimpses: int,
         features: int,
         slots: int,
         width: int,
@@ -74,9 +76,10 @@ class SmallBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.slots, self.width = slots, width
-        self.eyes = nn.ModuleList(Eye(image_size, channels, blocks, width) for _ in range(cameras))
-        patches = (image_size // 2 ** len(channels)) ** 2
-        self.places = nn.Parameter(0.3 * torch.randn(cameras * patches, width))
+        self.eyes = nn.ModuleList(
+            Eye(image_size, channels, blocks, maps, glimpses, width) for _ in range(cameras)
+        )
+        self.kinds = nn.Parameter(0.3 * torch.randn(cameras * (1 + glimpses), width))
         self.words = WordEncoder(width, heads)
         self.state = nn.Sequential(
             nn.Linear(features, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
@@ -104,7 +107,9 @@ class SmallBackbone(nn.Module):
         context = torch.cat([words, told, seen], dim=1)
         rest = allowed.new_ones(len(allowed), told.shape[1] + seen.shape[1])
         allowed = torch.cat([allowed, rest], dim=1)
-        slots = self.queries + (state + words[:, 0])[:, None]
+        # Every slot begins with the gist, so that what is simple needs no attention.
+        gist = state + words[:, 0] + seen[:, :: seen.shape[1] // len(self.eyes)].sum(1)
+        slots = self.queries + gist[:, None]
         for block in self.blocks:
             slots = block(slots, context, allowed=allowed)
         return self.norm(slots)
@@ -116,4 +121,4 @@ class SmallBackbone(nn.Module):
         # Channels last, which convolutions are faster with on a CPU.
         views = [view.contiguous(memory_format=torch.channels_last) for view in images.unbind(1)]
         tokens = [eye(view, instruction) for eye, view in zip(self.eyes, views, strict=True)]
-        return torch.cat(tokens, dim=1) + self.places
+        return torch.cat(tokens, dim=1) + self.kinds

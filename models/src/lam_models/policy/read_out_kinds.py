@@ -10,6 +10,7 @@ from lam_models.command import unknown
 # name -> "module:Class"; the class has a Config with the sizes that `make_read_out` takes.
 READ_OUTS: dict[str, str] = {
     "regression": "lam_models.policy.regression:Regression",
+    "bins": "lam_models.policy.bins:Bins",
     "diffusion": "lam_models.policy.diffusion:Diffusion",
 }
 

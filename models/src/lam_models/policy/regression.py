@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Generator, nn
 from torch.nn import functional
 
@@ -53,10 +54,15 @@ class Regression(nn.Module):
         return self.config.chunk_steps, DELTA + self.config.latent_dim
 
     def loss(self, condition: Condition, chunk: Chunk, generator: Generator | None = None) -> Loss:
-        """Mean absolute error in the networks' units. Draws nothing."""
+        """Mean absolute error in the networks' units, of delta and of hand. Draws nothing.
+
+        Both count alike, however many numbers they have.
+        """
         target = self.units.enter(chunk)
         found = self.blocks(self.slots(condition))
-        return functional.l1_loss(found, target), errors(found, target)
+        parts = ((found[..., at], target[..., at]) for at in (slice(DELTA), slice(DELTA, None)))
+        loss = torch.stack([functional.l1_loss(x, y) for x, y in parts]).mean()
+        return loss, errors(found, target)
 
     def read(self, condition: Condition, noise: Chunk, steps: int | None = None) -> Chunk:
         """One pass, whatever the noise and the steps."""

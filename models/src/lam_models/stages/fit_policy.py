@@ -40,7 +40,18 @@ from lam_models.types import LatentSpec
 KIND = "slot_policy"
 AXES = "base"
 # What a policy takes over from the one before only where nothing else is asked for.
-_SHAPES = ("cameras", "image_size", "channels", "blocks", "width", "depth", "heads", "slots")
+_SHAPES = (
+    "cameras",
+    "image_size",
+    "channels",
+    "blocks",
+    "maps",
+    "glimpses",
+    "width",
+    "depth",
+    "heads",
+    "slots",
+)
 
 
 @dataclass(frozen=True)
@@ -210,8 +221,11 @@ def _standardise(model: SlotPolicy, material: Material, data: PolicyData) -> Non
         model.backbone.standardise(*_statistics(features))
     if data.labelled is not None:
         actions = [one.actions for one in material.labelled if one.actions is not None]
-        mean, deviation = _statistics(data.labelled.gather(actions))
+        rows = data.labelled.gather(actions)
+        mean, deviation = _statistics(rows)
         model.read_out.units.standardise(mean[:6], deviation[:6])
+        if hasattr(model.read_out, "learn_bins"):
+            model.read_out.learn_bins(rows)
 
 
 def _statistics(values: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
