@@ -30,6 +30,8 @@ METRICS: dict[str, tuple[str, bool]] = {
     "recall10": ("recall@10", True),
     "closed10": ("pinches within 10 mm", True),
     "closed20": ("pinches within 20 mm", True),
+    "every20": ("the same, with fingers that cannot touch", True),
+    "pairs20": ("the same, of the pairs themselves", True),
     "false20": ("false closures", False),
     "rising": ("gripper opens, hand opens: steps", True),
     "rank": ("the same, rank correlation", True),
@@ -90,7 +92,16 @@ def whole(pairs: Sequence[Row], grippers: tuple[str, ...]) -> Row:
     row |= _named("robots_", mean(robots, "mm"))
     if cross:
         row["worst_mm"] = max(float(pair["mm"]) for pair in cross)
-    for key in ("cycle_mm", "recall1", "recall10", "closed10", "closed20", "false20"):
+    for key in (
+        "cycle_mm",
+        "recall1",
+        "recall10",
+        "closed10",
+        "closed20",
+        "every20",
+        "pairs20",
+        "false20",
+    ):
         row |= mean(cross, key)
     for key in ("width", "width_p90"):
         row |= mean(to_grippers, key)

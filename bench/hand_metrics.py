@@ -12,8 +12,10 @@ recall1, recall10: each pose of the source looks for its moment among all poses 
     share that finds it first, or among the first ten. Equals count as before it.
 closed10, closed20: of thumb-finger pairs nearer than 20 mm on the source, the share that the
     target brings within 10 or 20 mm. false20: of those farther apart than 40 mm, the share that it
-    brings within 20 mm. A finger that only one of them has does not count; with a gripper, the
-    smallest gap of either side does.
+    brings within 20 mm. A finger that one of them lacks, or can never bring within 10 mm of its
+    thumb, does not count; with a gripper, the smallest gap of either side does.
+every20: closed20 with the fingers that cannot touch. pairs20: closed20 of the pairs' own poses,
+    which is as far as a method can come that does just what retargeting did.
 rising, rank: a gripper opens in 50 steps, the target follows: share of steps in which its mean
     thumb-finger distance does not fall (by more than 0.5 mm), and Spearman's rank correlation.
 """
@@ -50,6 +52,9 @@ def pair_row(people: People, method: Method, source: str, target: str) -> Row:
     back = method.transfer(target, source, found)
     row["cycle_mm"] = tip_errors(people, source, back, given)["mm"]
     row |= pinches(people, source, target, found)
+    for name, poses, able in (("every20", found, False), ("pairs20", wanted, True)):
+        closed = pinches(people, source, target, poses, able)
+        row |= {name: closed["closed20"]} if "closed20" in closed else {}
     if not people.is_gripper(source) and not people.is_gripper(target):
         ranks = ranks_of(method.likeness(source, target, given, wanted))
         row |= {f"recall{most}": float(np.mean(ranks < most)) for most in (1, 10)}
@@ -68,13 +73,18 @@ def tip_errors(people: People, hand: str, found: np.ndarray, wanted: np.ndarray)
     return row
 
 
-def pinches(people: People, source: str, target: str, found: np.ndarray) -> Row:
-    """Pinches that close on the target, and those that close for no reason."""
+def pinches(people: People, source: str, target: str, found: np.ndarray, able: bool = True) -> Row:
+    """Pinches that close on the target, and those that close for no reason.
+
+    able: only of fingers that can touch the thumb on both hands.
+    """
     given = people.gaps(source, people.test.vectors[source])
     decoded = people.gaps(target, found)
     if people.is_gripper(source) or people.is_gripper(target):
         given, decoded = (np.nanmin(of, axis=1, keepdims=True) for of in (given, decoded))
     both = ~np.isnan(given) & ~np.isnan(decoded)
+    if able and given.shape[1] > 1:
+        both &= people.touching(source) & people.touching(target)
     near, far = both & (given < PINCHED_M), both & (given > APART_M)
     row: Row = {}
     if near.any():

@@ -20,8 +20,10 @@ from lam_models.hands.retarget import is_gripper
 from lam_models.hands.space import HUMAN, human_points
 from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand, shipped_hands
+from lam_models.hands.touch import nearest_touches
 from lam_models.hands.transfer import fingertips
 
+TOUCH_M = 0.01  # A finger that comes no nearer to the thumb than this cannot pinch.
 QUICK_HANDS = ("panda_gripper", "allegro", "inspire_rh56")
 # Of each part: the shift of its seed, people and poses of each, and the same for a quick look.
 PARTS = {
@@ -74,6 +76,19 @@ class People:
                 apart = tips[:, fingers.index(finger)] - thumb
                 gaps[:, column] = np.linalg.norm(apart, axis=-1)
         return gaps
+
+    def touching(self, name: str) -> np.ndarray:
+        """Which of the fingers after the thumb the hand can bring to it [4]."""
+        if name == HUMAN:
+            return np.ones(4, dtype=bool)
+        return np.isin(FINGERS[1:], self._touching[name])
+
+    @cached_property
+    def _touching(self) -> dict[str, list[str]]:
+        return {
+            name: [t.finger for t in nearest_touches(kinematics) if t.gap_m < TOUCH_M]
+            for name, kinematics in self.kinematics.items()
+        }
 
     def degrees(self, name: str, vectors: np.ndarray) -> np.ndarray:
         """Angles of the revolute joints that are actuated; of the human hand all 21."""
