@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from geometry_msgs.msg import Transform
 from sensor_msgs.msg import CompressedImage, Image
 
 from lam_models.checkpoint import CameraSpec
+from lam_models.command import UserError
 from lam_models.settings import from_mapping
 from lam_policy_node import messages, servo_node
+from lam_policy_node.inputs_node import Transforms
 from lam_policy_node.observing import Picture, pixels_of
 from lam_policy_node.params import PolicySettings
 
@@ -120,3 +123,47 @@ def test_servo_is_told_to_take_twists_where_it_is(monkeypatch):
     refusing = Servo(ready=True)
     servo_node.command_twists(refusing, "/servo/switch")  # type: ignore[arg-type]
     assert refusing.requests == [servo_node.TWIST] and "refused" in refusing.said[0]
+
+
+class Buffer:
+    """tf2's buffer with one transform, or none."""
+
+    found: types.SimpleNamespace | None = None
+
+    def lookup_transform(self, target: str, source: str, at: object):
+        assert (target, source) == ("base_link", "ee_link")
+        if self.found is None:
+            raise LookupError("no such frame")
+        return self.found
+
+
+def test_the_pose_comes_from_tf2_where_that_is(monkeypatch):
+    node = types.SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "tf2_ros", None)
+    with pytest.raises(UserError, match="name a topic"):
+        Transforms(node, "base_link", "ee_link")  # type: ignore[arg-type]
+    listener = types.SimpleNamespace(unregister=lambda: None)
+    tf2 = types.SimpleNamespace(
+        Buffer=Buffer, TransformListener=lambda *_: listener, TransformException=LookupError
+    )
+    monkeypatch.setitem(sys.modules, "tf2_ros", tf2)
+    transforms = Transforms(node, "base_link", "ee_link")  # type: ignore[arg-type]
+    assert transforms.newest() is None
+    transform = Transform()
+    transform.translation.x = 0.4
+    found = types.SimpleNamespace(header=messages.header(7), transform=transform)
+    monkeypatch.setattr(Buffer, "found", found)
+    newest = transforms.newest()
+    assert newest is not None and newest[0] == 7
+    np.testing.assert_allclose(newest[1][:3, 3], [0.4, 0.0, 0.0])
+    assert transforms.newest() is None, "a transform is taken once"
+    transforms.close()
+
+
+def test_a_twist_and_a_delta_hold_the_same_numbers():
+    motion = np.arange(6.0)
+    twist = messages.twist_message(motion, "base_link", 5)
+    delta = messages.delta_message(motion, "base_link", 5, 50_000_000, 9)
+    assert twist.twist.linear == delta.translation and twist.twist.angular == delta.rotation
+    assert (delta.sequence, messages.time_ns(delta.duration)) == (9, 50_000_000)
+    assert twist.header == delta.header
