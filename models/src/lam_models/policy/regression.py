@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, nn
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from lam_models.nn.transformer import Block
@@ -54,16 +55,28 @@ class Regression(nn.Module):
         return self.config.chunk_steps, DELTA + self.config.latent_dim
 
     def loss(self, condition: Condition, chunk: Chunk, generator: Generator | None = None) -> Loss:
-        """Mean absolute error in the networks' units, of delta and of hand. Draws nothing.
+        """Mean absolute error, in the networks' units: of deltas, of the way they make, of hands.
 
-        Both count alike, however many numbers they have.
+        The three count alike. The way says where a motion leads, which single steps, each with an
+        error of its own, say less clearly. Draws nothing.
         """
         target = self.units.enter(chunk)
         found = self.blocks(self.slots(condition))
-        parts = ((found[..., at], target[..., at]) for at in (slice(DELTA), slice(DELTA, None)))
-        loss = torch.stack([functional.l1_loss(x, y) for x, y in parts]).mean()
+        steps, wanted_steps = found[..., :DELTA], target[..., :DELTA]
+        pairs = (
+            (steps, wanted_steps),
+            (way(steps), way(wanted_steps)),
+            (found[..., DELTA:], target[..., DELTA:]),
+        )
+        loss = torch.stack([functional.l1_loss(x, y) for x, y in pairs]).mean()
         return loss, errors(found, target)
 
     def read(self, condition: Condition, noise: Chunk, steps: int | None = None) -> Chunk:
         """One pass, whatever the noise and the steps."""
         return self.units.leave(self.blocks(self.slots(condition)))
+
+
+def way(deltas: Float[Tensor, "batch steps 6"]) -> Float[Tensor, "batch steps 6"]:
+    """What steps add up to so far; of independent steps of unit variance it has unit variance."""
+    count = torch.arange(1, deltas.shape[1] + 1, device=deltas.device, dtype=deltas.dtype)
+    return deltas.cumsum(1) / count.sqrt()[:, None]

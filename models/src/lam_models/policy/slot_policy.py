@@ -87,6 +87,21 @@ class Config:
         return cls()
 
     @classmethod
+    def cloner(cls) -> Config:
+        """The plain baseline: small images, a third of a million parameters."""
+        return cls(
+            image_size=64,
+            channels=(16, 32, 32),
+            blocks=1,
+            maps=16,
+            glimpses=2,
+            width=64,
+            depth=1,
+            slots=1,
+            read_out_depth=1,
+        )
+
+    @classmethod
     def tiny(cls) -> Config:
         """For tests and first looks."""
         return cls(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lam_models.command import UserError
 from lam_models.stages.training.recipe import Precision
 
-POLICY_PRESETS = ("small", "tiny")
+POLICY_PRESETS = ("small", "cloner", "tiny")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PolicySettings:
     video_share: float = 0.3
     delay_s: float = 0.0
     after: Path | None = None
-    preset: Literal["small", "tiny"] = "small"
+    preset: Literal["small", "cloner", "tiny"] = "small"
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
