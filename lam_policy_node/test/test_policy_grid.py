@@ -43,12 +43,23 @@ def test_the_policy_is_asked_when_every_camera_has_news():
     assert not asking.wanted(0, on_beat=True)
     asking.news("front")
     asking.news("side")
-    assert not asking.wanted(0, on_beat=False)
-    assert asking.wanted(0, on_beat=True), "a camera that lags is waited for to the next beat"
+    asking.news("side")
+    assert not asking.wanted(0, on_beat=True)
     asking.news("wrist")
     assert asking.wanted(0, on_beat=False)
     asking.asked(0)
     assert not asking.wanted(1, on_beat=True)
+
+
+def test_a_camera_that_lags_is_not_waited_for_longer_than_a_picture():
+    asking = Asking(["front", "wrist"])
+    asking.news("front")
+    assert not asking.wanted(0, on_beat=True)
+    asking.news("front")
+    assert asking.wanted(0, on_beat=False)
+    asking.asked(0)
+    asking.news("front")
+    assert not asking.wanted(1, on_beat=True), "each question waits anew"
 
 
 def test_without_cameras_every_beat_asks():
