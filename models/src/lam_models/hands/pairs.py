@@ -30,7 +30,7 @@ from lam_models.hands.spec import HandSpec
 
 UNIT_M = 0.01  # An error of one is a centimetre at the tips.
 PINCH_M = 0.02  # The gap over which a pinch's weight falls to a third.
-PINCH_WEIGHT = 4.0  # Of a closed thumb-finger pair, against one fingertip.
+PINCH_WEIGHT = 12.0  # Of a closed thumb-finger pair, against one fingertip.
 _JOINT_WEIGHT = 0.02  # Of a whole joint range, for what moves no tip.
 
 

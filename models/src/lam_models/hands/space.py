@@ -33,7 +33,7 @@ from lam_models.strict_json import from_json
 from lam_models.types import LatentSpec
 
 HUMAN = "human"
-SHIPPED = Path(__file__).parent / "spaces" / "lad16"
+SHIPPED = Path(__file__).parent / "spaces" / "lad32"
 SYSTEM = "lad"
 _SAME = 1e-4  # Limits closer than this, rad or m, are the same.
 

@@ -48,20 +48,20 @@ class Config:
     point_noise_m, size_noise: of the human points while training, for trackers and people differ.
     """
 
-    latent_dim: int = 16
-    encoder_width: int = 256
-    decoder_width: int = 128
+    latent_dim: int = 32
+    encoder_width: int = 128
+    decoder_width: int = 256
     temperature: tuple[float, float] = (0.5, 0.07)
     encoder_share: float = 0.1
     contrast_weight: float = 0.3
-    pairs_per_step: int = 15
+    pairs_per_step: int = 10
     cross_weight: float = 0.0
     point_noise_m: float = 0.001
     size_noise: float = 0.02
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     batch_size: int = 256
-    align_steps: int = 2000
-    steps: int = 4000
+    align_steps: int = 1000
+    steps: int = 5000
     warmup_steps: int = 100
     final_rate: float = 0.02
     gradient_clip: float = 5.0
