@@ -142,8 +142,6 @@ RECIPE_NAMES = (
     "lad",
     "lad_constant_temperature",
     "lad_fixed_encoders",
-    "cross_constant_temperature",
-    "cross_fixed_encoders",
 )
 METHODS: Mapping[str, Callable[[Making], Method]] = {
     OURS: trained(OURS),

@@ -76,8 +76,6 @@ RECIPES: Mapping[str, Config] = {
     "lad": Config(),
     "lad_constant_temperature": Config(temperature=(0.07, 0.07)),
     "lad_fixed_encoders": Config(encoder_share=0.0),
-    "cross_fixed_encoders": Config(cross_weight=1.0, encoder_share=0.0),
-    "cross_constant_temperature": Config(cross_weight=1.0, temperature=(0.07, 0.07)),
     "tiny": replace(Config.tiny(), cross_weight=1.0),
 }
 
