@@ -16,19 +16,21 @@ from lam_models.policy.inputs import EE_NAMES
 
 FPS, SIZE, FRAMES = 20, 32, 14
 INSTRUCTIONS = ("push left", "push right", "push left", "push right")
-ACTIONS = (*(f"delta_ee.{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz")), "gripper_width")
+DELTAS = tuple(f"delta_ee.{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz"))
 
 
-def record_episodes(path: Path, seed: int = 0, fps: int = FPS) -> Path:
-    """Four episodes; a bright square stands where the instruction's way begins."""
+def record_episodes(path: Path, seed: int = 0, hand: str = "parallel_gripper") -> Path:
+    """Four episodes of a hand that slowly opens; a bright square wanders about."""
     rng = np.random.default_rng(seed)
+    spec = read_hand(hand)
+    opening = np.linspace(spec.lower, spec.upper, FRAMES)
     schema = Schema(
-        fps,
+        FPS,
         {
             "observation.images.front": camera(SIZE, SIZE),
             "observation.images.wrist": camera(SIZE, SIZE),
-            "observation.state": vector((*EE_NAMES, "gripper_width")),
-            "action": vector(ACTIONS),
+            "observation.state": vector((*EE_NAMES, *spec.actuated)),
+            "action": vector((*DELTAS, *spec.actuated)),
         },
     )
     with DatasetWriter(path, schema) as writer:
@@ -37,8 +39,9 @@ def record_episodes(path: Path, seed: int = 0, fps: int = FPS) -> Path:
             for frame in range(FRAMES):
                 images = rng.integers(0, 60, (2, SIZE, SIZE, 3)).astype(np.uint8)
                 images[:, 8:16, frame : frame + 8] = 220
-                ee = np.array([0.4, 0.01 * frame * side, 0.2, np.pi, 0.0, 0.0, 0.04])
-                action = np.array([0.001 * frame, 0.01 * side, 0, 0, 0, 0.02, 0.005 * frame])
+                joints = opening[frame]
+                ee = np.array([0.4, 0.01 * frame * side, 0.2, np.pi, 0.0, 0.0, *joints])
+                action = np.array([0.001 * frame, 0.01 * side, 0, 0, 0, 0.02, *joints])
                 writer.add_frame(
                     {
                         "observation.images.front": images[0],

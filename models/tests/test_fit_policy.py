@@ -149,6 +149,17 @@ def test_video_first_then_a_few_episodes(episodes: Path, space: Path, tmp_path: 
     assert chunk.motion_codes.shape == (model.spec().shape[0],)
 
 
+def test_one_policy_learns_of_two_hands(episodes: Path, space: Path, tmp_path: Path):
+    fingers = record_episodes(tmp_path / "fingers", hand="four_finger")
+    words = (episodes, fingers, "--space", space, "--out", tmp_path / "both", *TINY)
+    assert run(fit_actions_command, *words) == 0
+    for data, hand in ((episodes, "parallel_gripper"), (fingers, "four_finger")):
+        found = demonstrations(data, space)
+        assert found.hand == hand and found.actions is not None
+        assert np.allclose(np.linalg.norm(found.actions[:, 6:], axis=1), 1.0, atol=1e-5)
+    assert open_policy(tmp_path / "both").spec.emits == (open_space(space).latent,)
+
+
 def test_a_policy_says_what_it_sees_and_emits(policy: Path, space: Path):
     spec = open_checkpoint(policy).spec
     assert [camera.name for camera in spec.cameras] == ["front", "wrist"]
@@ -156,9 +167,7 @@ def test_a_policy_says_what_it_sees_and_emits(policy: Path, space: Path):
     assert list(spec.state) == ["ee"] and spec.chunk_steps == 8 and spec.delta_axes == "base"
 
 
-def test_exported_it_is_smaller_and_answers_alike(
-    policy: Path, episodes: Path, tmp_path: Path
-):
+def test_exported_it_is_smaller_and_answers_alike(policy: Path, episodes: Path, tmp_path: Path):
     out = tmp_path / "small"
     assert run(export_command, policy, "--out", out) == 0
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (out, policy)]

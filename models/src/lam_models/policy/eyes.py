@@ -3,7 +3,8 @@
 Papers: Perez et al. 2018, FiLM (arXiv 1709.07871): channels are scaled and shifted by the
 instruction, as RT-1 and OpenVLA-OFT do in larger encoders. Levine et al. 2016 (1504.00702): maps
 become the places of their peaks by a spatial softmax, from which a motion is nearly linear; few
-demonstrations then suffice. Here each map also brings along what is seen at its place.
+demonstrations then suffice. Here the instruction also shapes the maps themselves, as in Shridhar
+et al. 2021, CLIPort (2109.12098), and the first maps bring along what is seen at their places.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Eye(nn.Module):
         last, self.glimpses = channels[-1], glimpses
         self.blocks = nn.ModuleList(ToldBlock(last, width) for _ in range(blocks))
         self.maps = nn.Conv2d(last, maps, 1)
+        self.told_maps = nn.Linear(width, maps * last)
         self.places = nn.Sequential(nn.Linear(2 * maps, width), nn.GELU(), nn.Linear(width, width))
         self.looks = nn.Linear(last, width)
         self.tokens = 1 + glimpses
@@ -75,9 +77,13 @@ class Eye(nn.Module):
             x = halve(x).relu()
         for block in self.blocks:
             x = block(x, instruction)
-        heat = self.maps(x).flatten(2).float().softmax(-1)
+        # Each map is a pattern of its own and one that the instruction asks for.
+        asked = self.told_maps(instruction).unflatten(1, (self.maps.out_channels, -1))
+        flat = x.flatten(2)
+        heat = self.maps(x).flatten(2) + asked @ flat / flat.shape[1] ** 0.5
+        heat = heat.float().softmax(-1)
         rows, columns = (torch.linspace(-1.0, 1.0, size, device=x.device) for size in x.shape[-2:])
         grid = torch.cartesian_prod(rows, columns)
         places = self.places((heat @ grid).flatten(1))
-        looks = self.looks(heat[:, : self.glimpses].to(x) @ x.flatten(2).mT)
+        looks = self.looks(heat[:, : self.glimpses].to(x) @ flat.mT)
         return torch.cat([places[:, None], looks], dim=1)
