@@ -15,6 +15,7 @@ import numpy as np
 
 from lam_models.hands.human import FINGERS, angles_from_points, draw_subjects
 from lam_models.hands.kinematics import Kinematics, open_kinematics
+from lam_models.hands.objective import PADS_M
 from lam_models.hands.pairs import PosePairs, load_pairs, make_pairs, save_pairs
 from lam_models.hands.retarget import is_gripper
 from lam_models.hands.space import HUMAN, human_points
@@ -68,14 +69,15 @@ class People:
         return fingertips(self.kinematics.get(name), vectors)
 
     def gaps(self, name: str, vectors: np.ndarray) -> np.ndarray:
-        """Thumb to each other finger [poses, 4], m; NaN where there is no such finger."""
+        """Thumb to each other finger [poses, 4], m, between what touches: a person's tip points
+        lie a pad away from it. NaN where there is no such finger."""
         fingers, tips = self.fingers(name), self.tips(name, vectors)
         thumb, gaps = tips[:, fingers.index("thumb")], np.full((len(tips), 4), np.nan)
         for column, finger in enumerate(FINGERS[1:]):
             if finger in fingers:
                 apart = tips[:, fingers.index(finger)] - thumb
                 gaps[:, column] = np.linalg.norm(apart, axis=-1)
-        return gaps
+        return np.maximum(gaps - PADS_M, 0.0) if name == HUMAN else gaps
 
     def touching(self, name: str) -> np.ndarray:
         """Which of the fingers after the thumb the hand can bring to it [4]."""

@@ -27,9 +27,11 @@ from lam_models.hands.spec import PALM, HandSpec
 
 Vectors = Float[np.ndarray, "poses vectors 3"]
 Weights = Float[np.ndarray, "poses vectors"]
-# Gaps of human thumb and finger tips, m, and the hand's for them: from contact to free.
-_HUMAN_GAPS_M = np.array([0.0, 0.012, 0.020, 0.032, 0.050, 1.0])
-_HAND_GAPS_M = np.array([0.0, 0.001, 0.003, 0.034, 0.052, 1.002])
+# Gaps of human thumb and finger tips, m, and the hand's for them. The human's tip points lie a pad
+# away from what they touch, a hand's on it: what a person holds, the hand is to hold.
+PADS_M = 0.014
+_HUMAN_GAPS_M = np.array([0.0, PADS_M, 0.020, 0.034, 1.0])
+_HAND_GAPS_M = np.array([0.0, 0.001, 0.004, 0.020, 1.0 - PADS_M])
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,15 @@ class Blend:
 
     weight: of the thumb's vector to a finger in contact, falling to nothing over the human gaps
         `firm_m`, so that the finger that touches goes before its neighbours.
-    own_m: human gaps over which the target goes from the human's own vector to the mapped one.
+    grip: of the same vectors while something is held between thumb and fingers.
+    own_m: human gaps over which the target goes from the human's own vector to the mapped one,
+        and `grip` to nothing.
     """
 
     weight: float = 150.0
     firm_m: tuple[float, float] = (0.01, 0.035)
-    own_m: tuple[float, float] = (0.02, 0.05)
+    grip: float = 4.0
+    own_m: tuple[float, float] = (0.05, 0.11)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ def key_targets(
     if isinstance(wanted.pinch, Blend):
         near = _fall(gaps_m, *wanted.pinch.own_m) * key.pinches
         firm = _fall(gaps_m, *wanted.pinch.firm_m) * key.pinches * wanted.pinch.weight
+        firm = firm + near * wanted.pinch.grip
         wide_m = np.interp(gaps_m, _HUMAN_GAPS_M, _HAND_GAPS_M)
         true = own * (wide_m / np.maximum(gaps_m, 1e-9))[..., None]
         return mapped + near[..., None] * (true - mapped), weights + firm

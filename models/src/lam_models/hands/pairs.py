@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 
 from lam_models.command import UserError
-from lam_models.hands.human import HumanHand, mean_hand
+from lam_models.hands.human import FINGERS, HumanHand, mean_hand
 from lam_models.hands.kinematics import Kinematics, open_kinematics
-from lam_models.hands.poses import sample
+from lam_models.hands.poses import KINDS, Poses, sample
 from lam_models.hands.retarget import Retargeter
 from lam_models.hands.space import HUMAN, human_vector
 from lam_models.hands.spec import HandSpec
@@ -41,11 +41,14 @@ class PosePairs:
     vectors: of each hand by name, "human" among them, as space.py has them.
     closeness: of each hand but the human one, [poses, joints, joints], flattened to one row.
     subjects: number of the person of each row.
+    grasps: rows in which the hand holds something, or pinches it with index or middle finger:
+        those that the opening of a gripper can stand for.
     """
 
     vectors: Mapping[str, Float32[np.ndarray, "poses size"]]
     closeness: Mapping[str, Float32[np.ndarray, "poses squared"]]
     subjects: Int64[np.ndarray, " poses"]
+    grasps: Bool[np.ndarray, " poses"]
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -56,6 +59,7 @@ class PosePairs:
             {name: of[rows] for name, of in self.vectors.items()},
             {name: of[rows] for name, of in self.closeness.items()},
             self.subjects[rows],
+            self.grasps[rows],
         )
 
 
@@ -71,9 +75,10 @@ def make_pairs(
     advance: called after each hand with its name.
     """
     mean = mean_hand().length_m
+    poses = [sample(hand, poses_each, seed + 1000 * index) for index, hand in enumerate(subjects)]
     points = [
-        hand.points(sample(hand, poses_each, seed + 1000 * index).angles) * (mean / hand.length_m)
-        for index, hand in enumerate(subjects)
+        hand.points(of.angles) * (mean / hand.length_m)
+        for hand, of in zip(subjects, poses, strict=True)
     ]
     every = np.concatenate(points)
     vectors = {HUMAN: human_vector(every).astype(np.float32)}
@@ -88,7 +93,13 @@ def make_pairs(
         closeness[spec.hand] = tip_closeness(kinematics, q).reshape(len(q), -1).astype(np.float32)
         advance(spec.hand)
     numbers = np.repeat(np.arange(len(subjects)), poses_each)
-    return PosePairs(vectors, closeness, numbers.astype(np.int64))
+    grasps = np.concatenate([_grasps(of) for of in poses])
+    return PosePairs(vectors, closeness, numbers.astype(np.int64), grasps)
+
+
+def _grasps(poses: Poses) -> Bool[np.ndarray, " poses"]:
+    held = np.isin(poses.kinds, [KINDS.index(kind) for kind in ("sphere", "cylinder")])
+    return held | np.isin(poses.fingers, [FINGERS.index(name) for name in ("index", "middle")])
 
 
 def join_people(parts: Sequence[PosePairs]) -> PosePairs:
@@ -103,6 +114,7 @@ def join_people(parts: Sequence[PosePairs]) -> PosePairs:
         joined([part.vectors for part in parts]),
         joined([part.closeness for part in parts]),
         np.concatenate([p.subjects + shift for p, shift in zip(parts, shifts, strict=True)]),
+        np.concatenate([part.grasps for part in parts]),
     )
 
 
@@ -136,7 +148,7 @@ def save_pairs(path: Path, pairs: PosePairs) -> None:
     parts: dict[str, Any] = {f"vectors.{name}": of for name, of in pairs.vectors.items()}
     parts |= {f"closeness.{name}": of for name, of in pairs.closeness.items()}
     with partial.open("wb") as file:
-        np.savez(file, **parts, subjects=pairs.subjects)
+        np.savez(file, **parts, subjects=pairs.subjects, grasps=pairs.grasps)
     partial.replace(path)
 
 
@@ -148,4 +160,4 @@ def load_pairs(path: Path) -> PosePairs:
     def under(prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): v for n, v in content.items() if n.startswith(prefix)}
 
-    return PosePairs(under("vectors."), under("closeness."), content["subjects"])
+    return PosePairs(under("vectors."), under("closeness."), content["subjects"], content["grasps"])

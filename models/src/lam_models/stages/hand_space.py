@@ -83,7 +83,8 @@ def join_space(task: Task, space: HandSpace) -> Fitted:
     lad = _make_lad(task, [modality])
     known = [name for name in task.pairs.vectors if name in space.coders and name != spec.hand]
     latents = [space.coder(name).encode(task.pairs.vectors[name]) for name in known]
-    batches = _Batches(task, [modality], np.stack(latents, axis=1).astype(np.float32))
+    heard = np.stack(latents, axis=1).astype(np.float32)
+    batches = _Batches(task, [modality], known, heard)
 
     def joined() -> HandSpace:
         return dataclasses.replace(space, coders={**space.coders, **_coders(lad)})
@@ -142,12 +143,16 @@ def _normal(modality: Modality, pairs: PosePairs) -> tuple[np.ndarray, np.ndarra
 
 
 class _Batches:
-    """Rows of the pairs drawn anew at each step, a function of the seed and the step."""
+    """Rows of the pairs drawn anew at each step, a function of the seed and the step.
+
+    heard: the hands whose latents are decoded, if they are not those that learn, and these.
+    """
 
     def __init__(
         self,
         task: Task,
         modalities: Sequence[Modality],
+        heard: Sequence[str] = (),
         latents: Float32[np.ndarray, "poses hands dim"] | None = None,
     ) -> None:
         pairs, names = task.pairs, [modality.name for modality in modalities]
@@ -155,18 +160,38 @@ class _Batches:
         self._vectors = torch.from_numpy(np.concatenate([pairs.vectors[n] for n in names], axis=1))
         self._closeness = torch.from_numpy(np.concatenate(squares, axis=1))
         self._latents = None if latents is None else torch.from_numpy(latents)
+        self._grasps = pairs.grasps
         self._size, self._seed = task.config.batch_size, task.seed
+        self._audible = [_audible(pairs, list(heard or names), name) for name in names]
 
     def at(self, step: int) -> PoseBatch:
-        rows = torch.from_numpy(self._rows(step))
-        batch = PoseBatch(self._vectors[rows], self._closeness[rows])
+        rng = np.random.default_rng([self._seed, step])
+        rows = rng.choice(len(self._vectors), self._size, replace=False)
+        batch = PoseBatch(
+            self._vectors[rows], self._closeness[rows], torch.from_numpy(self._sources(rng, rows))
+        )
         if self._latents is None:
             return batch
-        return JoiningBatch(batch.vectors, batch.closeness, self._latents[rows])
+        return JoiningBatch(batch.vectors, batch.closeness, batch.sources, self._latents[rows])
 
-    def _rows(self, step: int) -> Int64[np.ndarray, " rows"]:
-        rng = np.random.default_rng([self._seed, step])
-        return rng.choice(len(self._vectors), self._size, replace=False)
+    def _sources(
+        self, rng: np.random.Generator, rows: Int64[np.ndarray, " rows"]
+    ) -> Int64[np.ndarray, "rows hands"]:
+        """Another hand for each; a gripper only where its opening means something."""
+        columns = []
+        for fingered, every in self._audible:
+            some, any_ = rng.choice(fingered, len(rows)), rng.choice(every, len(rows))
+            columns.append(np.where(self._grasps[rows], any_, some))
+        return np.stack(columns, axis=1)
+
+
+def _audible(
+    pairs: PosePairs, hands: Sequence[str], name: str
+) -> tuple[Int64[np.ndarray, " fingered"], Int64[np.ndarray, " every"]]:
+    """Numbers of the hands that another one hears: those with fingers, and all."""
+    every = [index for index, hand in enumerate(hands) if hand != name]
+    fingered = [index for index in every if pairs.vectors[hands[index]].shape[1] > 1]
+    return np.array(fingered or every), np.array(every)
 
 
 def _coders(lad: Lad) -> dict[str, Coder]:

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,7 +61,7 @@ class Config:
     learning_rate: float = 3e-3
     batch_size: int = 256
     align_steps: int = 1000
-    steps: int = 5000
+    steps: int = 3000
     warmup_steps: int = 100
     final_rate: float = 0.02
     gradient_clip: float = 5.0
@@ -85,10 +85,12 @@ class PoseBatch:
     """Moments, the vectors of all hands side by side in the order of the model's modalities.
 
     closeness: the matrices of hands.pairs, flattened, side by side in the same order.
+    sources: whose latent each hand is to decode as well, by number: another hand's.
     """
 
     vectors: Float[Tensor, "poses entries"]
     closeness: Float[Tensor, "poses squares"]
+    sources: Int64[Tensor, "poses hands"]
 
 
 class Lad(nn.Module):
@@ -209,9 +211,10 @@ class Coding(nn.Module):
         lad, config = self.lad, self.lad.config
         latents = lad.encode(_seen(batch.vectors, lad, self.training))
         own = pose_error(lad, latents, batch)
+        rows = torch.arange(latents.shape[1], device=latents.device)
         loss, logged = own, {"own_cm2": own}
         if config.cross_weight > 0.0:
-            cross = pose_error(lad, _of_others(latents), batch)
+            cross = pose_error(lad, latents[batch.sources.T, rows], batch)
             loss, logged = loss + config.cross_weight * cross, logged | {"cross_cm2": cross}
         if config.encoder_share > 0.0:
             end = latents.new_tensor(config.temperature[1])
@@ -254,7 +257,7 @@ def human_error(
 
 @dataclass(frozen=True)
 class JoiningBatch(PoseBatch):
-    """latents: of the space's own hands at the same moments."""
+    """latents: of the space's own hands at the same moments, whose numbers `sources` are."""
 
     latents: Float[Tensor, "poses hands dim"]
 
@@ -272,19 +275,11 @@ class Joining(nn.Module):
         theirs = batch.latents.transpose(0, 1)
         end = own.new_tensor(config.temperature[1])
         aligned = torch.stack([contrast(torch.stack([own[0], t]), end) for t in theirs]).mean()
-        drawn = torch.randint(len(theirs), (own.shape[1],), device=own.device)
         rows = torch.arange(own.shape[1], device=own.device)
-        errors = pose_error(lad, own, batch), pose_error(lad, theirs[drawn, rows][None], batch)
+        others = theirs[batch.sources.T, rows]
+        errors = pose_error(lad, own, batch), pose_error(lad, others, batch)
         loss = errors[0] + errors[1] + config.contrast_weight * aligned
         return loss, {"own_cm2": errors[0], "cross_cm2": errors[1], "contrast": aligned}
-
-
-def _of_others(latents: Float[Tensor, "hands poses dim"]) -> Float[Tensor, "hands poses dim"]:
-    """For each hand and moment the latent of another hand, drawn anew."""
-    hands, poses, _ = latents.shape
-    step = torch.randint(1, hands, (hands, poses), device=latents.device)
-    source = (torch.arange(hands, device=latents.device)[:, None] + step) % hands
-    return latents[source, torch.arange(poses, device=latents.device)]
 
 
 def _seen(
