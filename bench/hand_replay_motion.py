@@ -23,6 +23,7 @@ _MOST_STEPS = 200
 _HOLD_STEPS = 20  # A second in the air after the last demonstrated step.
 _NEAR_M = 0.01  # The wrist waits for the arm when it is farther than this from where it was.
 _MOST_WAITS = 10
+_NEAREST_M = 0.01
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,17 @@ def _step(world: TableWorld, T_base_ee: Pose, command: np.ndarray) -> None:
 
 
 def grasp_center_m(hand: str, vectors: np.ndarray) -> np.ndarray:
-    """Middle between thumb and fingers of the closing posture, in the frame ee_link."""
+    """Middle between thumb and fingers of the closing posture, in the frame ee_link.
+
+    Fingers count by how near they are to the thumb: an idle little finger holds nothing.
+    """
     kinematics = _kinematics(hand)
     tips = kinematics.tips(np.asarray(vectors[-1], np.float64))
-    spec = kinematics.spec
-    thumb = spec.tips.index("thumb")
-    fingers = [index for index in range(len(tips)) if index != thumb]
-    middle = (tips[thumb] + tips[fingers].mean(0)) / 2.0
+    thumb = kinematics.spec.tips.index("thumb")
+    fingers = np.delete(tips, thumb, axis=0)
+    gaps_m = np.linalg.norm(fingers - tips[thumb], axis=-1)
+    weights = np.exp((gaps_m.min() - gaps_m) / _NEAREST_M)
+    middle = (tips[thumb] + weights @ fingers / weights.sum()) / 2.0
     T_flange_palm = _palm(hand)
     in_flange = T_flange_palm[:3, :3] @ middle + T_flange_palm[:3, 3]
     return in_flange - np.array([0.0, 0.0, _world(hand).effector.grasp_point_m])

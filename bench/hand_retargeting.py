@@ -20,6 +20,7 @@ from hand_people import People
 from hand_slots import nearness
 
 from lam_models.hands.human import FINGERS, TIPS, angles_from_points, mean_hand, within_ranges
+from lam_models.hands.objective import PADS_M
 from lam_models.hands.retarget import Retargeter
 from lam_models.hands.space import HUMAN, human_points, human_vector
 
@@ -80,7 +81,7 @@ class Retargeting:
 
 
 def _gaps_of_gripper(people: People, gripper: str, vectors: np.ndarray) -> np.ndarray:
-    """People's thumb-finger gap at this opening: the line through the training pairs."""
+    """Distance of people's tips, thumb and finger, at this opening: a line through the pairs."""
     train = people.train.vectors
     smallest, opening = (
         people.gaps(HUMAN, train[HUMAN]).min(axis=1),
@@ -88,7 +89,7 @@ def _gaps_of_gripper(people: People, gripper: str, vectors: np.ndarray) -> np.nd
     )
     between = (opening > 0.02) & (opening < 0.98)
     slope, start = np.polyfit(opening[between], smallest[between], 1)
-    return np.maximum(start + slope * people.opening(gripper, vectors), 0.0)
+    return PADS_M + np.maximum(start + slope * people.opening(gripper, vectors), 0.0)
 
 
 def _gap_miss(goals: np.ndarray) -> Miss:
