@@ -99,9 +99,9 @@ def test_slower_steps_are_composed_of_the_frames_between(episodes: Path, space: 
 
 
 def test_a_hand_that_the_space_does_not_know_is_refused(episodes: Path, tmp_path: Path):
-    wanted = Wanted(("front",), 32, 0.05, 6, open_space(gripper_space(tmp_path / "space")))
+    space = open_space(gripper_space(tmp_path / "space"))
     with pytest.raises(UserError, match="four_finger"):
-        open_demonstrations(episodes, Wanted(**(vars(wanted) | {"hand": "four_finger"})))
+        open_demonstrations(episodes, Wanted(("front",), 32, 0.05, 6, space, "four_finger"))
 
 
 def test_in_use_it_answers_as_in_training(policy: Path, episodes: Path, space: Path):

@@ -245,7 +245,7 @@ class SlotPolicy(nn.Module):
         return self._spec
 
 
-def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
+def _quick_attention(device: torch.device) -> AbstractContextManager[object]:
     """On a CPU the gradient of fused attention takes twice as long as plain products do."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
