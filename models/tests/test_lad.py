@@ -25,7 +25,7 @@ from lam_models.hands.space import hand_modality, human_modality, open_space
 from lam_models.hands.spec_file import read_hand, shipped_hands
 from lam_models.hands.transfer import cross_errors_m, fingertips
 from lam_models.stages.fit_hands import HandsSettings, fit_hands
-from lam_models.stages.hand_space import Task, train_space
+from lam_models.stages.hand_space import Batches, Task, train_space
 from lam_models.systems.lad import (
     RECIPES,
     Coding,
@@ -57,7 +57,8 @@ def batch_of(pairs: PosePairs) -> PoseBatch:
     names = ("human", *HANDS)
     vectors = np.concatenate([pairs.vectors[name] for name in names], axis=1)
     closeness = np.concatenate([pairs.closeness[name] for name in HANDS], axis=1)
-    return PoseBatch(torch.from_numpy(vectors), torch.from_numpy(closeness))
+    sources = np.tile((np.arange(len(names)) + 1) % len(names), (len(pairs), 1))
+    return PoseBatch(*(torch.from_numpy(of) for of in (vectors, closeness, sources)))
 
 
 @pytest.mark.parametrize("name", shipped_hands())
@@ -88,6 +89,20 @@ def test_pairs_are_a_function_of_their_arguments_and_survive_a_file(
         spec = read_hand(name)
         assert (pairs.vectors[name] >= spec.lower - 1e-6).all()
         assert (pairs.vectors[name] <= spec.upper + 1e-6).all()
+
+
+def test_a_gripper_is_heard_only_where_its_opening_means_a_grasp(pairs: PosePairs, tmp_path: Path):
+    modalities = [human_modality(), *(hand_modality(read_hand(name)) for name in HANDS)]
+    task = Task([], pairs, pairs, TINY, tmp_path)
+    batches = Batches(task, modalities)
+    heard = []
+    for step in range(20):
+        rows, sources = batches.rows(step), batches.at(step).sources.numpy()
+        assert (sources != np.arange(4)).all()
+        gripper = sources == 1 + HANDS.index("panda_gripper")
+        assert not gripper[~pairs.grasps[rows]].any()
+        heard.append(gripper[pairs.grasps[rows]].mean())
+    assert 0.1 < np.mean(heard) < 0.5
 
 
 def test_joined_people_are_numbered_anew(pairs: PosePairs):
@@ -156,7 +171,7 @@ def test_every_parameter_learns_as_its_recipe_says(recipe: str, pairs: PosePairs
 def test_a_space_carries_poses_of_new_people_from_hand_to_hand(pairs: PosePairs, tmp_path: Path):
     specs = [read_hand(name) for name in HANDS]
     others = make_pairs(specs, draw_subjects(2, 9), 40, seed=9)
-    config = dataclasses.replace(TINY, encoder_width=64, decoder_width=64, steps=300)
+    config = dataclasses.replace(TINY, encoder_width=64, decoder_width=64, steps=600)
     fitted = train_space(Task(specs, pairs, others, config, tmp_path), "hand/test")
     kinematics = {spec.hand: open_kinematics(spec) for spec in specs}
     errors = cross_errors_m(fitted.space, others, kinematics)

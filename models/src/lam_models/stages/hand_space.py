@@ -61,7 +61,7 @@ def train_space(task: Task, name: str) -> Fitted:
     """A new space, called `name`, of the human hand and these."""
     modalities = [human_modality(), *(hand_modality(spec) for spec in task.hands)]
     lad = _make_lad(task, modalities)
-    batches = _Batches(task, modalities)
+    batches = Batches(task, modalities)
     config = task.config
     # Temperature falls to its end; the rate need not.
     recipe = dataclasses.replace(_recipe(task), steps=config.align_steps, final_rate=1.0)
@@ -84,7 +84,7 @@ def join_space(task: Task, space: HandSpace) -> Fitted:
     known = [name for name in task.pairs.vectors if name in space.coders and name != spec.hand]
     latents = [space.coder(name).encode(task.pairs.vectors[name]) for name in known]
     heard = np.stack(latents, axis=1).astype(np.float32)
-    batches = _Batches(task, [modality], known, heard)
+    batches = Batches(task, [modality], known, heard)
 
     def joined() -> HandSpace:
         return dataclasses.replace(space, coders={**space.coders, **_coders(lad)})
@@ -142,7 +142,7 @@ def _normal(modality: Modality, pairs: PosePairs) -> tuple[np.ndarray, np.ndarra
     return center.astype(np.float32), np.maximum(scale, 1e-4).astype(np.float32)
 
 
-class _Batches:
+class Batches:
     """Rows of the pairs drawn anew at each step, a function of the seed and the step.
 
     heard: the hands whose latents are decoded, if they are not those that learn, and these.
@@ -165,20 +165,23 @@ class _Batches:
         self._audible = [_audible(pairs, list(heard or names), name) for name in names]
 
     def at(self, step: int) -> PoseBatch:
-        rng = np.random.default_rng([self._seed, step])
-        rows = rng.choice(len(self._vectors), self._size, replace=False)
-        batch = PoseBatch(
-            self._vectors[rows], self._closeness[rows], torch.from_numpy(self._sources(rng, rows))
-        )
+        rows = self.rows(step)
+        sources = torch.from_numpy(self._sources(step, rows))
+        batch = PoseBatch(self._vectors[rows], self._closeness[rows], sources)
         if self._latents is None:
             return batch
         return JoiningBatch(batch.vectors, batch.closeness, batch.sources, self._latents[rows])
 
+    def rows(self, step: int) -> Int64[np.ndarray, " rows"]:
+        """Of the pairs."""
+        rng = np.random.default_rng([self._seed, step])
+        return rng.choice(len(self._vectors), self._size, replace=False)
+
     def _sources(
-        self, rng: np.random.Generator, rows: Int64[np.ndarray, " rows"]
+        self, step: int, rows: Int64[np.ndarray, " rows"]
     ) -> Int64[np.ndarray, "rows hands"]:
         """Another hand for each; a gripper only where its opening means something."""
-        columns = []
+        rng, columns = np.random.default_rng([self._seed, step, 1]), []
         for fingered, every in self._audible:
             some, any_ = rng.choice(fingered, len(rows)), rng.choice(every, len(rows))
             columns.append(np.where(self._grasps[rows], any_, some))

@@ -259,7 +259,7 @@ def human_error(
 class JoiningBatch(PoseBatch):
     """latents: of the space's own hands at the same moments, whose numbers `sources` are."""
 
-    latents: Float[Tensor, "poses hands dim"]
+    latents: Float[Tensor, "poses others dim"]
 
 
 class Joining(nn.Module):
