@@ -83,7 +83,11 @@ def fit_hands(settings: HandsSettings) -> Fitted:
         f"fit-hands, {what}, recipe {settings.recipe}, seed {settings.seed}, "
         f"{settings.people} people x {settings.poses} poses"
     )
-    origin = origin_now(_content_hash(pairs), recipe, fitted.metrics)
+    figures = {
+        "self_mm": fitted.metrics["validation/self_mm"],
+        "cross_mm": fitted.metrics["validation/loss"],
+    }
+    origin = origin_now(_content_hash(pairs), recipe, figures)
     save_space(settings.out, fitted.space, origin, settings.overwrite)
     shutil.rmtree(folder)
     return fitted
