@@ -15,13 +15,13 @@ from std_msgs.msg import Header
 from lam_models.command import UserError
 from lam_models.hands.keypoints import LAYOUTS
 from lam_models.settings import declare
+from lam_models.stopping import StopRequest
 from lam_msgs.msg import HandKeypoints
 from lam_retarget import messages
 from lam_retarget.judging import NS_PER_S
 from lam_retarget.keypoints_messages import hand_keypoints
 from lam_retarget.keypoints_params import HandPlayerSettings
 from lam_retarget.playing import Piece, Player
-from lam_retarget.stopping import StopRequest
 
 FRAME_ID = "hand_sensor"
 

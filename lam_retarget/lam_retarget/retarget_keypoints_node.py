@@ -24,11 +24,11 @@ from rclpy.signals import SignalHandlerOptions
 from lam_models.command import UserError
 from lam_models.hands.space import HUMAN, human_vector, open_space
 from lam_models.settings import declare
+from lam_models.stopping import StopRequest
 from lam_msgs.msg import HandKeypoints, LatentAction
 from lam_retarget import keypoints_messages, messages
 from lam_retarget.keypoints_params import KeypointsSettings
 from lam_retarget.pacing import Durations
-from lam_retarget.stopping import StopRequest
 from lam_retarget.tracking import Person, Tally, Tracker
 
 INPUTS = {"hand_keypoints": HandKeypoints, "pose_array": PoseArray}

@@ -27,6 +27,7 @@ from lam_models.command import UserError
 from lam_models.hands.space import open_space
 from lam_models.hands.spec_file import read_hand
 from lam_models.settings import declare
+from lam_models.stopping import StopRequest
 from lam_msgs.msg import LatentAction
 from lam_retarget import messages
 from lam_retarget.following import Follower, Manners
@@ -34,7 +35,6 @@ from lam_retarget.judging import NS_PER_S, Rules
 from lam_retarget.outlets import Driver
 from lam_retarget.pacing import Durations, Gate
 from lam_retarget.params import RetargetSettings
-from lam_retarget.stopping import StopRequest
 
 Done = TransitionCallbackReturn
 

@@ -21,13 +21,13 @@ from sensor_msgs.msg import JointState
 
 from lam_models.command import UserError
 from lam_models.settings import declare
+from lam_models.stopping import StopRequest
 from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
 from lam_sim import messages
 from lam_sim.commands import BASE_FRAME, DeltaCommand
 from lam_sim.interface import Expert, Truth
 from lam_sim.pacing import NS_PER_S, Stream
 from lam_sim.params import ExpertSettings
-from lam_sim.stopping import StopRequest
 from lam_sim.table.effectors import find_effector
 from lam_sim.tasks import task_class
 from lam_sim.tasks.noise import ActionNoise

@@ -28,6 +28,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lam_models.command import UserError, unknown
 from lam_models.settings import declare
+from lam_models.stopping import StopRequest
 from lam_msgs.msg import EndEffectorDelta, EpisodeInfo, WorldTruth
 from lam_msgs.srv import ResetWorld
 from lam_sim import messages
@@ -36,7 +37,6 @@ from lam_sim.commands import CommandLimits, Refusals
 from lam_sim.pacing import NS_PER_S, Pacer, SpeedMeter, Stream
 from lam_sim.params import SimSettings
 from lam_sim.session import EpisodeRequest, Session
-from lam_sim.stopping import StopRequest
 from lam_sim.table.control import TICK_S
 
 TICK_NS = round(TICK_S * NS_PER_S)
