@@ -23,7 +23,6 @@ import sys
 import tempfile
 import time
 from array import array
-from contextlib import suppress
 from pathlib import Path
 
 import matplotlib
@@ -96,7 +95,7 @@ def command_of(spec: HandSpec):
     return kind, adapter.build(drive, kind, *map(find_type, adapter.parts))
 
 
-def relay_latents(hand: str) -> None:
+def relay(hand: str) -> None:
     """Child process: answer every latent at once."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
@@ -200,8 +199,7 @@ class Child:
 
     def end(self) -> str:
         """Ask it to end; what it still said."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGINT)
         return self._process.communicate(timeout=30.0)[0]
 
     def __exit__(self, *_: object) -> None:
@@ -223,7 +221,7 @@ def measure_hand(hand: str, folder: Path, rounds: int, count: int) -> Row:
     words = [word for parameter in parameters for word in ("-p", parameter)]
     with (
         Child("-c", NODE, "--ros-args", "--log-level", "warn", *words) as node,
-        Child(__file__, "--child", "relay", hand) as relay,
+        Child(__file__, "--child", "relay", hand),
         Child(__file__, "--child", "sink", hand) as ear,
         Child(__file__, "--child", "source", str(space), str(count)) as talk,
     ):
@@ -234,8 +232,6 @@ def measure_hand(hand: str, folder: Path, rounds: int, count: int) -> Row:
             answers_ms(talk, ear, name)
         turns = [{name: answers_ms(talk, ear, name) for name in TOPICS} for _ in range(rounds)]
         lost = (1 + rounds) * count - int(node.end())
-        for child in (talk, ear, relay):
-            child.end()
     took = {name: np.stack([turn[name] for turn in turns]) for name in TOPICS}
     return row_of(hand, took) | {"lost": lost}
 
@@ -302,8 +298,7 @@ GOALS = (
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         role, *words = sys.argv[2:]
-        with suppress(KeyboardInterrupt):
-            {"source": source, "relay": relay_latents, "sink": sink}[role](*words)
+        {"source": source, "relay": relay, "sink": sink}[role](*words)
     else:
         summary = "What retarget_node adds between a latent and a hand's command"
         main(Benchmark("retarget_node", summary, measure, draw, GOALS, table=table))
