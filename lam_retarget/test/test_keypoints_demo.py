@@ -27,18 +27,20 @@ def test_the_simulated_hand_follows_the_played_one(hand, tmp_path):
     rclpy.init(context=context, domain_id=DOMAIN)
     node, executor = Node("watcher", context=context), SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    measured: list[dict[str, float]] = []
+    spec = read_hand(hand)
+    lowest, highest = np.full(len(spec.actuated), np.inf), np.full(len(spec.actuated), -np.inf)
 
     def note(message: JointState) -> None:
-        measured.append(dict(zip(message.name, message.position, strict=True)))
+        at = dict(zip(message.name, message.position, strict=True))
+        q = np.array([at[name] for name in spec.actuated])
+        np.minimum(lowest, q, out=lowest)
+        np.maximum(highest, q, out=highest)
 
     node.create_subscription(JointState, "/joint_states", note, 10)
-    spec = read_hand(hand)
 
     def travel() -> float:
         """How far the joint that moved most has been, as a share of its range."""
-        q = [[joints[name] for name in spec.actuated] for joints in measured]
-        return float((np.ptp(q, axis=0) / (spec.upper - spec.lower)).max()) if q else 0.0
+        return float(((highest - lowest) / (spec.upper - spec.lower)).max())
 
     log = tmp_path / "log"
     with launch("hand_demo.launch.xml", [f"hand:={hand}", f"space:={space.path}"], log):

@@ -301,4 +301,4 @@ if __name__ == "__main__":
         {"source": source, "relay": relay, "sink": sink}[role](*words)
     else:
         summary = "What retarget_node adds between a latent and a hand's command"
-        main(Benchmark("retarget_node", summary, measure, draw, GOALS, table=table))
+        main(Benchmark("retarget_latency", summary, measure, draw, GOALS, table=table))
