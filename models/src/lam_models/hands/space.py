@@ -37,7 +37,7 @@ SHIPPED = Path(__file__).parent / "spaces" / "lad32"
 SYSTEM = "lad"
 _SAME = 1e-4  # Limits closer than this, rad or m, are the same.
 
-Layers = tuple[tuple[Float32[np.ndarray, "_ _"], Float32[np.ndarray, "_"]], ...]
+Layers = tuple[tuple[Float32[np.ndarray, "_ _"], Float32[np.ndarray, " _"]], ...]
 Latents = Float[np.ndarray, "*poses dim"]
 Vectors = Float[np.ndarray, "*poses size"]
 
