@@ -6,17 +6,19 @@ behind what was observed, read it and each other, and their outputs are what rea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from lam_models.nn.transformer import Block, CrossBlock
 from lam_models.policy.eyes import Eye
-from lam_models.policy.inputs import BUCKETS, WORDS, Inputs
+from lam_models.policy.inputs import BUCKETS, WORDS, Inputs, word_rows
 
-_LEAST_SCALE = 0.02  # Of state features, m or parts of a unit vector.
+LEAST_SCALE = 0.02  # Of state features, m or parts of a unit vector.
 
 
 @runtime_checkable
@@ -25,6 +27,10 @@ class Backbone(Protocol):
 
     slots: int
     width: int
+
+    def read_words(self, instructions: Sequence[str]) -> Int64[np.ndarray, "batch words hashes"]:
+        """Instructions as its `Inputs.words`; 0 is padding."""
+        ...
 
     def __call__(self, inputs: Inputs) -> Float[Tensor, "batch slots width"]: ...
 
@@ -91,12 +97,16 @@ class SmallBackbone(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
 
+    def read_words(self, instructions: Sequence[str]) -> Int64[np.ndarray, "batch words hashes"]:
+        """Rows of the table of words."""
+        return word_rows(instructions)
+
     def standardise(
         self, mean: Float[Tensor, " features"], deviation: Float[Tensor, " features"]
     ) -> None:
         """Set the statistics of the state's features."""
         self.mean.copy_(mean)
-        self.scale.copy_(deviation.clamp_min(_LEAST_SCALE))
+        self.scale.copy_(deviation.clamp_min(LEAST_SCALE))
 
     def forward(self, inputs: Inputs) -> Float[Tensor, "batch slots width"]:
         words, allowed = self.words(inputs.words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,11 @@ def pose_features(ee: Float[np.ndarray, "*batch 6"]) -> Float32[np.ndarray, "*ba
 
 
 def observed(
-    observation: Observation, cameras: Sequence[CameraSpec], delay: int, device: torch.device | str
+    observation: Observation,
+    cameras: Sequence[CameraSpec],
+    delay: int,
+    device: torch.device | str,
+    read_words: Callable[[Sequence[str]], Int64[np.ndarray, "batch words hashes"]] = word_rows,
 ) -> Inputs:
     """The inputs of one observation. UserError names a camera or state that is not there."""
     for thing, name, there in (
@@ -103,6 +107,6 @@ def observed(
     return Inputs(
         pixels=torch.from_numpy(np.stack(images)[None]).to(device),
         state=torch.from_numpy(pose_features(ee)[None]).to(device),
-        words=torch.from_numpy(word_rows([observation.instruction])).to(device),
+        words=torch.from_numpy(read_words([observation.instruction])).to(device),
         delay=torch.full((1,), float(delay), device=device),
     )

@@ -13,8 +13,11 @@ A delayed chunk begins that many steps after the observation (delay augmentation
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +30,10 @@ from lam_models.checkpoint import Checkpoint, Spec
 from lam_models.command import UserError
 from lam_models.policy.backbones import SmallBackbone
 from lam_models.policy.committed import Committed
-from lam_models.policy.inputs import POSE_FEATURES, Examples, Inputs, observed
+from lam_models.policy.inputs import POSE_FEATURES, Examples, Inputs, observed, word_rows
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.views import varied
+from lam_models.policy.vlm_choice import Vlm
 from lam_models.strict_json import from_json
 from lam_models.types import ActionChunk, LatentSpec, Observation
 
@@ -42,6 +46,7 @@ class Config:
 
     image_size: pixels of a side, of every camera.
     channels, blocks, maps, glimpses: of the eye of each camera.
+    vlm: in place of the small backbone; channels to glimpses, depth and heads are then not used.
     slots: beside those of the motion latent. read_out: a name of read_out_kinds.READ_OUTS.
     motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
         is 0, of `motion_dim` numbers.
@@ -81,6 +86,7 @@ class Config:
     ema_decay: float = 0.995
     batch_size: int = 64
     steps: int = 8000
+    vlm: Vlm | None = None
 
     @classmethod
     def small(cls) -> Config:
@@ -135,19 +141,7 @@ class SlotPolicy(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = c = config
-        self.backbone = SmallBackbone(
-            cameras=len(c.cameras),
-            image_size=c.image_size,
-            channels=c.channels,
-            blocks=c.blocks,
-            maps=c.maps,
-            glimpses=c.glimpses,
-            features=POSE_FEATURES,
-            slots=c.motion_tokens + c.slots,
-            width=c.width,
-            depth=c.depth,
-            heads=c.heads,
-        )
+        self.backbone = _backbone(c)
         self.read_out = make_read_out(
             c.read_out,
             condition_width=c.width,
@@ -225,7 +219,8 @@ class SlotPolicy(nn.Module):
         spec, c = self._known_spec(), self.config
         steps = 0 if committed is None else min(committed.steps, c.greatest_delay)
         device = next(self.parameters()).device
-        chunk, codes = self.answer(observed(observation, spec.cameras, steps, device))
+        read = self.backbone.read_words
+        chunk, codes = self.answer(observed(observation, spec.cameras, steps, device, read))
         numbers = chunk[0].float().cpu().numpy()
         if committed is not None and steps:
             numbers = np.concatenate([_planned(committed, steps), numbers])[: c.chunk_steps]
@@ -243,6 +238,27 @@ class SlotPolicy(nn.Module):
         if self._spec is None:
             raise UserError("a policy acts only when it was opened from a folder")
         return self._spec
+
+
+def word_reader(c: Config) -> Callable[[Sequence[str]], Int64[np.ndarray, "batch words hashes"]]:
+    """How a policy reads instructions, before there is one."""
+    if c.vlm is None:
+        return word_rows
+    from lam_models.policy.vlm_opening import read_prompts
+
+    return partial(read_prompts, c.vlm)
+
+
+def _backbone(c: Config) -> Any:
+    """The small one, or the one that a vision-language model is made into."""
+    sizes = {"cameras": len(c.cameras), "image_size": c.image_size, "features": POSE_FEATURES}
+    sizes |= {"slots": c.motion_tokens + c.slots, "width": c.width}
+    if c.vlm is not None:
+        from lam_models.policy.vlm import VlmBackbone
+
+        return VlmBackbone(c.vlm, **sizes)
+    small = ("channels", "blocks", "maps", "glimpses", "depth", "heads")
+    return SmallBackbone(**sizes, **{name: getattr(c, name) for name in small})
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[object]:

@@ -6,7 +6,7 @@ The chunk of a frame begins at it, or some steps later where the answer is to be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Wanted:
 
     space: of hand latents; None reads no actions. hand: the coder's name, "" finds it by its
         joints. motion: name of a latent space beside the dataset, "" for the only one, None for
-        none.
+        none. read_words: instructions as the policy reads them.
     """
 
     cameras: tuple[str, ...]
@@ -47,6 +47,7 @@ class Wanted:
     hand: str = ""
     motion: str | None = None
     cache: str = "raw"
+    read_words: Callable[[Sequence[str]], Int64[np.ndarray, "batch words hashes"]] = word_rows
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         frames_a_step=step,
         features=np.zeros((count, POSE_FEATURES), np.float32) if features is None else features,
         has_state=features is not None,
-        words=word_rows(cache.instructions),
+        words=wanted.read_words(cache.instructions),
         actions=None if coder is None else _actions(cache, coder, lasts, step),
         motion=None if wanted.motion is None else _motion(dataset, cache, wanted.motion),
         hand="" if coder is None else coder.modality.name,

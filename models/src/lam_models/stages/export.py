@@ -17,7 +17,7 @@ from jaxtyping import Float32, Shaped
 from lam_models.checkpoint import Checkpoint, open_checkpoint, write
 from lam_models.command import UserError
 from lam_models.policy import find
-from lam_models.policy.inputs import POSE_FEATURES, Inputs, word_rows
+from lam_models.policy.inputs import POSE_FEATURES, Inputs
 from lam_models.policy.opening import check_spec
 from lam_models.policy.slot_policy import Config, SlotPolicy
 from lam_models.strict_json import from_json
@@ -25,6 +25,7 @@ from lam_models.strict_json import from_json
 _SMALL = 1024
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 _TRIED = 8
+_TASK = "put the red cube into the bowl"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _answers(checkpoint: Checkpoint) -> Float32[np.ndarray, "rows steps numbers"
     inputs = Inputs(
         pixels=torch.randint(0, 256, shape, generator=random, dtype=torch.uint8),
         state=policy.backbone.mean + policy.backbone.scale * features,
-        words=torch.from_numpy(word_rows(["put the red cube into the bowl"] * _TRIED)),
+        words=torch.from_numpy(policy.backbone.read_words([_TASK] * _TRIED)),
         delay=torch.zeros(_TRIED),
     )
     return policy.answer(inputs)[0].numpy()

@@ -23,7 +23,7 @@ from lam_models.checkpoint import CameraSpec, Checkpoint, Spec, open_checkpoint,
 from lam_models.command import UserError, unknown
 from lam_models.hands.space import HandSpace, open_space
 from lam_models.policy.inputs import EE, EE_NAMES
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_policy import Config, SlotPolicy, word_reader
 from lam_models.stages.demonstrations import Demonstrations, Motion, Wanted, open_demonstrations
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array, configure
@@ -51,6 +51,7 @@ _SHAPES = (
     "depth",
     "heads",
     "slots",
+    "vlm",
 )
 
 
@@ -126,7 +127,7 @@ def _config(settings: PolicySettings, before: Checkpoint | None) -> Config:
         raise unknown("preset", settings.preset, POLICY_PRESETS)
     preset = to_json(getattr(Config, settings.preset)())
     if before is not None:
-        preset |= {name: before.config[name] for name in _SHAPES}
+        preset |= {name: before.config[name] for name in _SHAPES if name in before.config}
         preset |= {k: v for k, v in before.config.items() if k.startswith("motion_")}
         if given := [name for name in settings.changes if name in _SHAPES]:
             raise UserError(f"{given[0]} is that of {settings.after}: it cannot be another")
@@ -138,7 +139,7 @@ def _config(settings: PolicySettings, before: Checkpoint | None) -> Config:
 def _material(settings: PolicySettings, config: Config) -> Material:
     space = open_space(settings.space) if settings.datasets else None
     base = Wanted(config.cameras, config.image_size, config.dt_s, config.chunk_steps)
-    base = dataclasses.replace(base, cache=settings.cache)
+    base = dataclasses.replace(base, cache=settings.cache, read_words=word_reader(config))
     labels = dataclasses.replace(base, space=space, hand=settings.hand)
     latents = dataclasses.replace(base, motion=settings.motion)
     material = Material(

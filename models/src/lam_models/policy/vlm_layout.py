@@ -1,0 +1,127 @@
+"""Where what stands in the sequence of a vision-language policy, who reads whom, and what is kept.
+
+[instruction][images][rest] or [images][instruction][rest]: of the rest, the last tokens (the slots)
+read each other in both directions. All of it is fixed once the sizes are; only which words of an
+instruction are padding differs from row to row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+
+@dataclass(frozen=True)
+class Layout:
+    """text: tokens of the instruction. images: how many, of `image_tokens` each.
+
+    rest: tokens behind them, of which the last `mutual` read each other.
+    bidirectional: instruction and images do, too.
+    """
+
+    text: int
+    images: int
+    image_tokens: int
+    rest: int
+    mutual: int
+    text_first: bool
+    bidirectional: bool = False
+
+    @property
+    def prompt(self) -> int:
+        return self.text + self.images * self.image_tokens
+
+    @property
+    def text_start(self) -> int:
+        return 0 if self.text_first else self.prompt - self.text
+
+    def allowed(self) -> Bool[Tensor, "tokens tokens"]:
+        """Row reads column, padding aside."""
+        count = self.prompt + self.rest
+        allowed = torch.ones(count, count, dtype=torch.bool).tril()
+        allowed[count - self.mutual :] = True
+        if self.bidirectional:
+            allowed[: self.prompt, : self.prompt] = True
+        return allowed
+
+    def positions(self, grid: bool) -> Int64[Tensor, "*axes 1 tokens"]:
+        """Of the tokens, from 0; with `grid` three rows: of an image's tokens time, row, column."""
+        if not grid:
+            return torch.arange(self.prompt + self.rest)[None]
+        side = isqrt(self.image_tokens)
+        cells = torch.stack(
+            [
+                torch.zeros(side * side, dtype=torch.long),
+                torch.arange(side).repeat_interleave(side),
+                torch.arange(side).repeat(side),
+            ]
+        )
+        text = torch.arange(self.text).expand(3, -1)
+        kinds = [cells] * self.images
+        kinds = [text, *kinds] if self.text_first else [*kinds, text]
+        parts, start = [], 0
+        for part in [*kinds, torch.arange(self.rest).expand(3, -1)]:
+            parts.append(part + start)
+            start += int(part.max()) + 1 if part.shape[1] else 0
+        return torch.cat(parts, dim=1)[:, None]
+
+
+def barred(
+    base: Bool[Tensor, "tokens tokens"],
+    words: Int64[Tensor, "batch words 1"],
+    layout: Layout,
+    dtype: torch.dtype,
+) -> Float[Tensor, "batch 1 tokens tokens"]:
+    """What is added to attention: 0, or the least number where nothing may be read.
+
+    Padding is read by itself alone.
+    """
+    count, start = len(base), layout.text_start
+    known = torch.ones(len(words), count, dtype=torch.bool, device=base.device)
+    known[:, start : start + layout.text] = words[..., 0] != 0
+    itself = torch.eye(count, dtype=torch.bool, device=base.device)
+    allowed = (base & known[:, None]) | itself
+    blank = torch.zeros((), dtype=dtype, device=base.device).expand(allowed.shape)
+    return blank.masked_fill(~allowed, torch.finfo(dtype).min)[:, None]
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Keys and values of instructions, layer by layer. Plain tensors that nobody writes to."""
+
+    keys: tuple[Float[Tensor, "batch heads words dim"], ...]
+    values: tuple[Float[Tensor, "batch heads words dim"], ...]
+
+    @classmethod
+    def of(cls, language: Any, x: Tensor, mask: Tensor, positions: Tensor) -> Ahead:
+        """Read the embedded instructions `x` with a language model."""
+        cache = DynamicCache(config=language.config)
+        language(
+            inputs_embeds=x,
+            attention_mask=mask,
+            position_ids=positions[..., : x.shape[1]].expand(*positions.shape[:-2], len(x), -1),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        layers: list[Any] = list(cache.layers)
+        return cls(tuple(one.keys for one in layers), tuple(one.values for one in layers))
+
+    def cache(self) -> Cache:
+        """As a language model takes it; what follows is put behind in copies of its own."""
+        return Cache(layers=[_Begun(k, v) for k, v in zip(self.keys, self.values, strict=True)])
+
+
+class _Begun(DynamicLayer):
+    """A layer that begins with what is known."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__()
+        self.keys, self.values = keys, values
+        self.dtype, self.device = keys.dtype, keys.device
+        self.is_initialized = True
