@@ -32,7 +32,7 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 
 EACH = 12  # Demonstrations of each shape with each hand.
 QUICK_EACH = 1
-SHAPES = ("cube", "cylinder", "ball", "hexagon", "bar", "capsule")
+SHAPES: tuple[str, ...] = ("cube", "cylinder", "ball", "hexagon", "bar", "capsule")
 FIRST_SEED = 40_000
 GRIPPER = "parallel_gripper"
 OURS, DIRECT, ITSELF = "space", "IK", "itself"
