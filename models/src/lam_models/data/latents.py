@@ -33,6 +33,9 @@ from lam_models.strict_json import from_json, to_json
 from lam_models.types import LatentSpec
 
 FOLDER = "latents"
+# Actions that a network read from video (data/pseudo_actions.py) lie in a folder of their own.
+PSEUDO = "pseudo_actions"
+_MAKERS = {FOLDER: "lam label MODEL DATASET", PSEUDO: "lam label-actions MODEL DATASET"}
 _SPEC = "spec.json"
 # What an interruption costs at most.
 _PIECE_ROWS = 2048
@@ -81,10 +84,10 @@ class LatentsWriter:
     Raises UserError where latents of the same space but another camera or other data lie.
     """
 
-    def __init__(self, dataset: Dataset, origin: LatentOrigin) -> None:
+    def __init__(self, dataset: Dataset, origin: LatentOrigin, folder: str = FOLDER) -> None:
         self._dataset, self._space = dataset, origin.space
         space = origin.space
-        self.path = dataset.path / FOLDER / f"{space.name}-{space.space_hash}"
+        self.path = dataset.path / folder / f"{space.name}-{space.space_hash}"
         self.path.mkdir(parents=True, exist_ok=True)
         spec = self.path / _SPEC
         if not spec.exists():
@@ -138,14 +141,16 @@ class Latents:
     rows: Rows
 
     @classmethod
-    def open(cls, dataset: Dataset | Path | str, space: str | None = None) -> Latents:
+    def open(
+        cls, dataset: Dataset | Path | str, space: str | None = None, folder: str = FOLDER
+    ) -> Latents:
         """The latents of a space, by its name, its hash or both ("lapa-0123456789abcdef").
 
         None takes the only one. Raises UserError for unknown, unfinished or outdated ones.
         """
         if not isinstance(dataset, Dataset):
             dataset = Dataset.open(dataset)
-        path = _chosen(dataset, space)
+        path = _chosen(dataset.path / folder, space)
         origin = _read_origin(path)
         if origin.content_hash != dataset.content_hash:
             raise UserError(f"{path} are latents of other data than {dataset.path} holds now")
@@ -197,11 +202,10 @@ def _pieces(file: DataFile) -> Iterator[Piece]:
         yield Piece(start, stop, folder / f"{start}.parquet")
 
 
-def _chosen(dataset: Dataset, space: str | None) -> Path:
-    root = dataset.path / FOLDER
+def _chosen(root: Path, space: str | None) -> Path:
     known = sorted(path for path in root.glob("*") if (path / _SPEC).is_file())
     if not known:
-        raise UserError(f"{dataset.path} has no latents; write them with: lam label MODEL DATASET")
+        raise UserError(f"{root.parent} has no {root.name}; write them with: {_MAKERS[root.name]}")
     names = [path.name for path in known]
     fitting = [
         path

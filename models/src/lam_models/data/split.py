@@ -47,3 +47,10 @@ def _places(words: Sequence[str], seed: int) -> Float64[np.ndarray, " episodes"]
         members = random.permutation(np.flatnonzero(kinds == kind))
         out[members] = (np.arange(len(members)) + random.random()) / len(members)
     return out
+
+
+def evenly_spread(count: int, wanted: int) -> Episodes:
+    """Positions of `wanted` of `count` episodes, from the first to the last; 0 takes all."""
+    if not 0 < wanted < count:
+        return np.arange(count)
+    return np.linspace(0, count - 1, wanted).round().astype(np.int64)

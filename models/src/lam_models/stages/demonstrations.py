@@ -18,6 +18,7 @@ from lam_models.data.cache import FrameCache, open_cache
 from lam_models.data.gap_actions import DELTA_PREFIX, compose
 from lam_models.data.latents import Latents
 from lam_models.data.lerobot_read import Dataset
+from lam_models.data.pseudo_actions import pseudo_actions
 from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
@@ -35,8 +36,10 @@ class Wanted:
     """What is read of a dataset.
 
     space: of hand latents; None reads no actions. hand: the coder's name, "" finds it by its
-        joints. motion: name of a latent space beside the dataset, "" for the only one, None for
-        none. read_words: instructions as the policy reads them.
+        joints. pseudo: name of actions beside the dataset, read in place of its own, "" for the
+        only ones, None for its own.
+    motion: name of a latent space beside the dataset, "" for the only one, None for none.
+    read_words: instructions as the policy reads them.
     """
 
     cameras: tuple[str, ...]
@@ -45,6 +48,7 @@ class Wanted:
     chunk_steps: int
     space: HandSpace | None = None
     hand: str = ""
+    pseudo: str | None = None
     motion: str | None = None
     cache: str = "raw"
     read_words: Callable[[Sequence[str]], Int64[np.ndarray, "batch words hashes"]] = word_rows
@@ -120,7 +124,8 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         lasts[one.start : one.stop] = one.stop - 1
     step = _frames_a_step(path, dataset.fps, wanted.dt_s)
     features = _features(cache)
-    coder = None if wanted.space is None else _coder(path, cache, wanted.space, wanted.hand)
+    own = None if wanted.pseudo is not None else wanted.space
+    coder = None if own is None else _coder(path, cache, own, wanted.hand)
     return Demonstrations(
         caches=caches,
         episode_of=episode_of,
@@ -129,7 +134,7 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         features=np.zeros((count, POSE_FEATURES), np.float32) if features is None else features,
         has_state=features is not None,
         words=wanted.read_words(cache.instructions),
-        actions=None if coder is None else _actions(cache, coder, lasts, step),
+        actions=_actions(cache, coder, lasts, step) if coder else _pseudo(dataset, cache, wanted),
         motion=None if wanted.motion is None else _motion(dataset, cache, wanted.motion),
         hand="" if coder is None else coder.modality.name,
     )
@@ -186,6 +191,12 @@ def _actions(cache: FrameCache, coder: Coder, lasts: Rows, step: int) -> np.ndar
     deltas = whole[:, [names.index(name) for name in _DELTA_NAMES]]
     joints = whole[:, [names.index(name) for name in coder.modality.entries]]
     return np.concatenate([deltas, coder.encode(joints)], axis=1).astype(np.float32)
+
+
+def _pseudo(dataset: Dataset, cache: FrameCache, wanted: Wanted) -> np.ndarray | None:
+    if wanted.space is None or wanted.pseudo is None:
+        return None
+    return pseudo_actions(dataset, cache, wanted.pseudo, wanted.space.latent, wanted.dt_s)
 
 
 def _motion(dataset: Dataset, cache: FrameCache, space: str) -> Motion:

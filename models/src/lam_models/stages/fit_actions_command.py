@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use N of each dataset, evenly spread over it (default: all)",
     )
     parser.add_argument(
+        "--pseudo",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="learn the actions that lam label-actions wrote beside the datasets, not their own",
+    )
+    parser.add_argument(
         "--space", default="", metavar="DIR", help="space of hands (default: the shipped one)"
     )
     parser.add_argument(

@@ -140,7 +140,7 @@ def _material(settings: PolicySettings, config: Config) -> Material:
     space = open_space(settings.space) if settings.datasets else None
     base = Wanted(config.cameras, config.image_size, config.dt_s, config.chunk_steps)
     base = dataclasses.replace(base, cache=settings.cache, read_words=word_reader(config))
-    labels = dataclasses.replace(base, space=space, hand=settings.hand)
+    labels = dataclasses.replace(base, space=space, hand=settings.hand, pseudo=settings.pseudo)
     latents = dataclasses.replace(base, motion=settings.motion)
     material = Material(
         labelled=tuple(open_demonstrations(path, labels) for path in settings.datasets),
@@ -240,6 +240,7 @@ def _keep_facts(folder: Path, settings: PolicySettings, config: Config, material
         "data": material.content_hash,
         "after": "" if settings.after is None else str(settings.after),
         "episodes": settings.episodes,
+        "pseudo": settings.pseudo,
     }
     path = folder / "run.json"
     if not settings.resume and snapshots(folder / "snapshots"):

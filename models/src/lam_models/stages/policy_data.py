@@ -11,7 +11,7 @@ import torch
 from accelerate import PartialState
 from jaxtyping import Int64
 
-from lam_models.data.split import split_episodes
+from lam_models.data.split import evenly_spread, split_episodes
 from lam_models.policy.inputs import Examples
 from lam_models.stages.batches import to_device
 from lam_models.stages.demonstrations import Demonstrations
@@ -172,9 +172,7 @@ def split(
     learnt, kept = [], []
     for one in demonstrations:
         count = len(one.caches[0].episodes)
-        used = np.arange(count)
-        if 0 < episodes < count:
-            used = np.linspace(0, count - 1, episodes).round().astype(np.int64)
+        used = evenly_spread(count, episodes)
         words = [one.caches[0].instructions[i] for i in used]
         training, held = split_episodes(words, validation, seed)
         learnt.append(one.rows_of([int(i) for i in used[training]]))

@@ -20,6 +20,8 @@ class PolicySettings:
     datasets: with labelled actions; none where a policy learns of motion alone.
     videos: with motion latents beside them; their actions are not looked at.
     motion: name of the latent space, "" for the only one.
+    pseudo: name of actions read from video that lie beside the datasets, learnt in place of their
+        own; "" for the only ones, None for their own.
     space: folder of the space of hands, "" for the shipped one. hand: of all datasets, "" finds it.
     episodes: of each dataset and video set, evenly spread over it; 0 takes all.
     video_share: of each batch, where there are both.
@@ -32,6 +34,7 @@ class PolicySettings:
     datasets: tuple[Path, ...] = ()
     videos: tuple[Path, ...] = ()
     motion: str = ""
+    pseudo: str | None = None
     space: str = ""
     hand: str = ""
     episodes: int = 0
