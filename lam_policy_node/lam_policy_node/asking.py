@@ -36,6 +36,10 @@ class Asking:
 
     def asked(self, now_ns: int) -> None:
         """A question went out."""
+        self.forget()
         self._asked_ns = now_ns
+
+    def forget(self) -> None:
+        """Nothing that came so far is new."""
         self._new.clear()
         self._waited_enough = False

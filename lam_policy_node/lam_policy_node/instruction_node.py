@@ -41,6 +41,8 @@ class Obeyer(Protocol):
 
     def instruct(self, instruction: str) -> None: ...
 
+    def begin_episode(self, began_ns: int) -> None: ...
+
     def standing(self) -> Standing: ...
 
 
@@ -132,6 +134,8 @@ class Instructions:
     def _on_episode(self, message: EpisodeInfo) -> None:
         new = message.episode_id != self._episode.episode_id
         self._episode = message
+        if new and message.state == EpisodeInfo.STATE_RUNNING:
+            self._obeyer.begin_episode(time_ns(message.header.stamp))
         goal, ended = self._goal, message.state
         if goal is not None and goal.outcome is None:
             if ended == EpisodeInfo.STATE_SUCCEEDED:

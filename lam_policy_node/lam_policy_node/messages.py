@@ -13,20 +13,22 @@ from functools import partial
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import PoseStamped, Transform, TwistStamped, Vector3
+from geometry_msgs.msg import Transform, TwistStamped, Vector3
 from jaxtyping import Float64
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lam_models.geometry import Pose, matrix_from_quat, pose
+from lam_models.sense import observing
+from lam_models.sense.observing import NS_PER_S, Picture, joints_of, pose_of, time_ns
 from lam_models.types import LatentSpec
 from lam_msgs.msg import ActionChunk, EndEffectorDelta, LatentAction, PolicyStatus, SafetyVerdict
 from lam_policy_node.drive import Beat
-from lam_policy_node.observing import COMPRESSED, Picture
 from lam_policy_node.run import Condition, Planned
 from lam_policy_node.safety import Verdict
 
-NS_PER_S = 1_000_000_000
+__all__ = ["joints_of", "pose_of", "time_ns"]
+
 # What sense.pixels decodes.
 DIRECT = ("rgb8", "bgr8", "rgba8", "bgra8", "mono8")
 Convert = Callable[[Image], np.ndarray]
@@ -46,11 +48,6 @@ _STATES: Mapping[Condition | str, int] = {
 def time_message(stamp_ns: int) -> Time:
     """A ROS time."""
     return Time(sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)
-
-
-def time_ns(message: Time | Duration) -> int:
-    """Nanoseconds of a ROS time or duration."""
-    return message.sec * NS_PER_S + message.nanosec
 
 
 def duration_message(duration_ns: int) -> Duration:
@@ -79,23 +76,11 @@ def picture_of(message: Image | CompressedImage, convert: Convert | None = None)
     The common encodings are decoded without cv_bridge, to the same pixels and later, in the
     policy's process.
     """
-    if isinstance(message, CompressedImage):
-        return Picture(message.data, COMPRESSED, format=message.format)
-    if message.encoding in DIRECT or convert is None:
-        return Picture(message.data, message.encoding, message.height, message.width, message.step)
+    compressed = isinstance(message, CompressedImage)
+    if compressed or message.encoding in DIRECT or convert is None:
+        return observing.picture_of(message)
     rgb = np.ascontiguousarray(convert(message))
     return Picture(rgb.data, "rgb8", message.height, message.width, 3 * message.width)
-
-
-def joints_of(message: JointState) -> dict[str, float]:
-    """Positions [rad or m] by joint name."""
-    return dict(zip(message.name, message.position, strict=False))
-
-
-def pose_of(message: PoseStamped) -> Pose:
-    """The 4x4 matrix of a pose."""
-    p, q = message.pose.position, message.pose.orientation
-    return pose(matrix_from_quat(np.array([q.x, q.y, q.z, q.w])), np.array([p.x, p.y, p.z]))
 
 
 def pose_of_transform(message: Transform) -> Pose:

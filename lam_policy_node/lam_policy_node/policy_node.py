@@ -15,7 +15,8 @@ import time
 import rcl_interfaces.msg
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState
+from rclpy.lifecycle import TransitionCallbackReturn as Done
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
@@ -32,8 +33,6 @@ from lam_policy_node.params import PolicySettings
 from lam_policy_node.reports_node import Reports
 from lam_policy_node.servo_node import command_twists
 
-FAILED = TransitionCallbackReturn.FAILURE
-
 
 class PolicyNode(LifecycleNode):
     """Translates between ROS and a Run, and keeps time."""
@@ -42,8 +41,7 @@ class PolicyNode(LifecycleNode):
         super().__init__("policy_node")
         self._settings, self._stop = declare(self, PolicySettings, rcl_interfaces.msg), stop
         s = self._settings
-        self.active = False
-        self._instruction, self._path = s.instruction, s.policy
+        self.active, self._instruction, self._path = False, s.instruction, s.policy
         self.opened: Opened | None = None
         self.grid, self._twists = Grid(s.period_ns), Grid(round(1e9 / s.twist_rate_hz))
         self._outputs, self._reports = Outputs(self, s), Reports(self, s.dry_run)
@@ -54,13 +52,13 @@ class PolicyNode(LifecycleNode):
         """The robot's clock."""
         return self.get_clock().now().nanoseconds
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return super().on_configure(state) if self._open(self._path) == "" else FAILED
+    def on_configure(self, state: LifecycleState) -> Done:
+        return super().on_configure(state) if self._open(self._path) == "" else Done.FAILURE
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_activate(self, state: LifecycleState) -> Done:
         alive = self.opened is not None and not self.opened.worker.death
         if (not alive and self._open(self._path)) or self.opened is None:
-            return FAILED
+            return Done.FAILURE
         self.opened.run.start()
         self.grid.restart()
         self._twists.restart()
@@ -69,20 +67,20 @@ class PolicyNode(LifecycleNode):
         self.active = True
         return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_deactivate(self, state: LifecycleState) -> Done:
         self._halt("deactivated")
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_cleanup(self, state: LifecycleState) -> Done:
         self._close()
         return super().on_cleanup(state)
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_shutdown(self, state: LifecycleState) -> Done:
         self._halt("shut down")
         self._close()
         return super().on_shutdown(state)
 
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def on_error(self, state: LifecycleState) -> Done:
         self._halt("a transition failed")
         return self.on_cleanup(state)
 
@@ -117,14 +115,17 @@ class PolicyNode(LifecycleNode):
         return result
 
     def _take(self, stream: str, stamp_ns: int, received_ns: int, value: object) -> str:
-        if not self.active or self.opened is None:
-            return ""
-        return self.opened.run.take(stream, stamp_ns, received_ns, value)
+        opened = self.opened if self.active else None
+        return "" if opened is None else opened.run.take(stream, stamp_ns, received_ns, value)
 
     def instruct(self, instruction: str) -> None:
         self._instruction = instruction
         if self.opened is not None:
             self.opened.run.instruct(instruction)
+
+    def begin_episode(self, began_ns: int) -> None:
+        if self.opened is not None:
+            self.opened.run.begin_episode(began_ns, self.now_ns())
 
     def standing(self) -> Standing:
         """How it is, for those who instruct it."""
@@ -143,10 +144,9 @@ class PolicyNode(LifecycleNode):
         """Do what is due."""
         if self.active and self.opened is not None:
             self._drive(self.opened)
-        now_ns = self.now_ns()
-        self._instructions.tick(now_ns)
+        self._instructions.tick(self.now_ns())
         counts = {"commands": self._outputs.commands, "missed_beats": self.grid.missed}
-        self._reports.tick(self.opened, self.active, self._told(), counts, now_ns)
+        self._reports.tick(self.opened, self.active, self._told(), counts, self.now_ns())
 
     def _drive(self, opened: Opened) -> None:
         run, now_ns = opened.run, self.now_ns()

@@ -101,6 +101,7 @@ class Run:
         self._valid_from = self._numbers + 1
         self._unused: tuple[int, int] | None = None
         self._now_ns = 0
+        self._since_ns: int | None = None
 
     @property
     def condition(self) -> Condition:
@@ -116,7 +117,7 @@ class Run:
 
     def take(self, stream: str, stamp_ns: int, received_ns: int, value: Any) -> str:
         """Take a sample; what is wrong with it, one sentence, or ""."""
-        if stream not in self.rules:
+        if stream not in self.rules or (self._since_ns is not None and stamp_ns <= self._since_ns):
             return ""
         rejection = self._aligner.push(stream, stamp_ns, received_ns, value)
         if rejection is not None:
@@ -135,10 +136,17 @@ class Run:
             self.drive.plan.clear()
             self._valid_from = self._numbers + 1
 
+    def begin_episode(self, began_ns: int, now_ns: int) -> None:
+        """Another scene: what was seen, planned or asked before `began_ns` is of the one before."""
+        self._forget()
+        # A stamp that lies ahead of this clock must not make the node blind.
+        self._since_ns = min(began_ns, now_ns)
+
     def hear(self, now_ns: int, mono_ns: int) -> Planned | None:
         """Take an answer into the plan, if one has come, and notice what has gone wrong."""
         if now_ns < self._now_ns - _TURNED_BACK_NS:
-            self._turn_back()
+            # The clock was set back: all that is known lies in the future.
+            self._forget()
         self._now_ns = now_ns
         answer = self._worker.poll()
         planned = None if answer is None else self._obey(answer, now_ns, mono_ns)
@@ -190,10 +198,12 @@ class Run:
         """The last beat of an activation."""
         return self.drive.halt(reason, now_ns)
 
-    def _turn_back(self) -> None:
-        """The clock was set back: all that is known lies in the future."""
+    def _forget(self) -> None:
+        """Nothing seen, nothing planned; an answer that is on its way is void."""
         self._aligner.clear()
         self._newest_ns.clear()
+        self._since_ns = None
+        self._asking.forget()
         self.drive.plan.clear()
         self._valid_from = self._numbers + 1
 

@@ -207,6 +207,29 @@ def test_a_clock_that_is_set_back_voids_everything():
     assert "no sample yet" in bench.run.drive.reason
 
 
+def test_an_episode_begins_without_what_was_seen_and_planned_before():
+    bench = Bench()
+    bench.moving()
+    asked = len(bench.thinker.requests)
+    began_ns = bench.now_ns
+    bench.run.begin_episode(began_ns, bench.now_ns)
+    bench.thinker.answer()
+    bench.picture(age_ms=0)
+    planned, beat = bench.tick()
+    assert planned is None and beat.last, "the answer is about the scene before"
+    assert "no sample yet" in bench.run.drive.reason, "so is a picture of before"
+    assert len(bench.thinker.requests) == asked
+    bench.moving()
+    assert bench.thinker.requests[-1].pictures["front"][0] > began_ns
+
+
+def test_an_episode_from_the_future_blinds_nobody():
+    bench = Bench()
+    bench.run.begin_episode(bench.now_ns + 10**12, bench.now_ns)
+    bench.tick()
+    bench.moving()
+
+
 def test_stamps_from_the_future_are_refused_by_name():
     assert "front" in Bench().picture(age_ms=-500)
 

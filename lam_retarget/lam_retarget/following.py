@@ -59,14 +59,23 @@ class Follower:
         self._horizon: Horizon | None = None  # None while holding.
         self._motion: Motion | None = None  # None before the first command.
         self._rest: Joints | None = None
-        self._told_ns = self._heard_ns = 0
+        self._told_ns = self._heard_ns = self._since_ns = 0
         self.fresh = False
         self.holding = "no latent yet"
         self.posture.forget()
 
+    def begin_episode(self, began_ns: int, now_ns: int) -> None:
+        """Begin anew: the hand may stand elsewhere, and older latents are not for it."""
+        self.forget()
+        # A stamp that lies ahead of this clock must not make the hand deaf.
+        self._since_ns = min(began_ns, now_ns)
+
     def hear(self, heard: Heard, now_ns: int) -> Verdict:
         """Judge a latent action and, where it is valid, follow it from now on."""
         verdict = judge(heard, self.latent, self.manners.rules, now_ns)
+        self._since_ns = min(self._since_ns, now_ns)  # The clock may be set back.
+        if verdict.latents is not None and heard.stamp_ns <= self._since_ns:
+            verdict = Verdict("stale", "its observation is older than the episode")
         if verdict.latents is None:
             self._hold(verdict.kind, verdict.words)
             return verdict

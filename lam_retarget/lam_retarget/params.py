@@ -19,6 +19,9 @@ class RetargetSettings:
         "/joint_states",
         "JointState that the first command starts from; empty: start with a jump",
     )
+    episode_topic: str = setting(
+        "/episode", "EpisodeInfo: each episode begins where the hand is then; empty: none"
+    )
     max_latent_age_s: float = setting(
         1.0, "latents of an older observation are refused", low=0.01, high=10.0, unit="s"
     )

@@ -19,7 +19,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 
@@ -28,7 +28,7 @@ from lam_models.hands.space import open_space
 from lam_models.hands.spec_file import read_hand
 from lam_models.settings import declare
 from lam_models.stopping import StopRequest
-from lam_msgs.msg import LatentAction
+from lam_msgs.msg import EpisodeInfo, LatentAction
 from lam_retarget import messages
 from lam_retarget.following import Follower, Manners
 from lam_retarget.judging import NS_PER_S, Rules
@@ -70,12 +70,15 @@ class RetargetNode(LifecycleNode):
         self._driver = Driver(self, spec, s.command_topic, s.max_effort)
         self._made.append(self._driver.close)
         self._gate = Gate(round(NS_PER_S / spec.command.rate_hz))
-        self._said: set[str] = set()
+        self._said, self._episode_id = set[str](), ""
         # Best effort hears reliable and best-effort publishers alike; one latent replaces another.
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._hear(LatentAction, s.latent_topic, self._on_latent, newest)
         if s.state_topic:
             self._hear(JointState, s.state_topic, self._on_state, qos_profile_sensor_data)
+        if s.episode_topic:
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._hear(EpisodeInfo, s.episode_topic, self._on_episode, latched)
         self._timer = self.create_timer(self._gate.fill_ns / NS_PER_S, self._on_timer)
         report = self.create_timer(1.0, self._report)
         for timer in (self._timer, report):
@@ -133,6 +136,12 @@ class RetargetNode(LifecycleNode):
     def _on_state(self, message: JointState) -> None:
         if self._active and self._follower is not None:
             self._follower.measured(list(message.name), message.position, self.now_ns())
+
+    def _on_episode(self, message: EpisodeInfo) -> None:
+        new, self._episode_id = message.episode_id != self._episode_id, message.episode_id
+        if new and message.state == EpisodeInfo.STATE_RUNNING and self._follower is not None:
+            self._follower.begin_episode(messages.time_ns(message.header.stamp), self.now_ns())
+            self._driver.owed = None
 
     def _on_timer(self) -> None:
         if self._active:

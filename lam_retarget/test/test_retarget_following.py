@@ -71,6 +71,26 @@ def test_the_first_command_starts_where_the_hand_is():
     assert np.all(np.abs(first - q) <= reach + 1e-9)
 
 
+def test_an_episode_begins_where_the_hand_is_then():
+    spec = read_hand("parallel_gripper")
+    follower, (latent, other) = Follower(spec, space(), Manners()), random_latents(2, 0)
+    follower.measured(spec.names, spec.expand(spec.lower), START)
+    follower.hear(heard(latent, START), START)
+    said, now_ns = play(follower, START, 5)
+    assert said
+    follower.begin_episode(now_ns, now_ns)
+    assert play(follower, now_ns, 5)[0] == [], "nothing before a latent of this episode"
+    late = follower.hear(heard(other, now_ns), now_ns)
+    assert late.kind == "stale" and "episode" in late.words
+    follower.measured(spec.names, spec.expand(spec.upper), now_ns)
+    follower.hear(heard(other, now_ns + 1), now_ns + 1)
+    (first, *_), _ = play(follower, now_ns, 1)
+    reach = spec.max_acceleration / spec.command.rate_hz**2
+    assert np.all(np.abs(first - spec.upper) <= reach + 1e-9)
+    follower.begin_episode(now_ns + 10**12, now_ns)
+    assert follower.hear(heard(other, now_ns + 1), now_ns + 1).kind == "ok"
+
+
 def follows(spec: HandSpec, name: str) -> str:
     joint = spec.joints[name]
     return joint.follows.joint if joint.follows else ""
