@@ -27,15 +27,13 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float32, UInt16
 
 from lam_models.command import UserError, unknown
-from lam_models.data.lerobot_layout import column_values
+from lam_models.data.lerobot_layout import LATENTS, PSEUDO_ACTIONS, column_values
 from lam_models.data.lerobot_read import Dataset
 from lam_models.strict_json import from_json, to_json
 from lam_models.types import LatentSpec
 
-FOLDER = "latents"
 # Actions that a network read from video (data/pseudo_actions.py) lie in a folder of their own.
-PSEUDO = "pseudo_actions"
-_MAKERS = {FOLDER: "lam label MODEL DATASET", PSEUDO: "lam label-actions MODEL DATASET"}
+_MAKERS = {LATENTS: "lam label MODEL DATASET", PSEUDO_ACTIONS: "lam label-actions MODEL DATASET"}
 _SPEC = "spec.json"
 # What an interruption costs at most.
 _PIECE_ROWS = 2048
@@ -84,7 +82,7 @@ class LatentsWriter:
     Raises UserError where latents of the same space but another camera or other data lie.
     """
 
-    def __init__(self, dataset: Dataset, origin: LatentOrigin, folder: str = FOLDER) -> None:
+    def __init__(self, dataset: Dataset, origin: LatentOrigin, folder: str = LATENTS) -> None:
         self._dataset, self._space = dataset, origin.space
         space = origin.space
         self.path = dataset.path / folder / f"{space.name}-{space.space_hash}"
@@ -142,7 +140,7 @@ class Latents:
 
     @classmethod
     def open(
-        cls, dataset: Dataset | Path | str, space: str | None = None, folder: str = FOLDER
+        cls, dataset: Dataset | Path | str, space: str | None = None, folder: str = LATENTS
     ) -> Latents:
         """The latents of a space, by its name, its hash or both ("lapa-0123456789abcdef").
 

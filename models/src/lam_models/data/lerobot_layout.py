@@ -21,6 +21,8 @@ from jaxtyping import Shaped
 from lam_models.command import UserError, unknown
 
 CODEBASE_VERSION = "v3.0"
+# Folders of ours beside the data, which belong to it and are no part of it.
+LATENTS, PSEUDO_ACTIONS = BESIDE = ("latents", "pseudo_actions")
 INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
 TASKS_PATH = "meta/tasks.parquet"

@@ -102,11 +102,11 @@ class Dataset:
     def content_hash(self) -> str:
         """SHA-256 over every number and, for speed, the sizes of the videos: names the data.
 
-        Latents written beside the data (latents/) do not change it.
+        What is written beside the data (layout.BESIDE) does not change it.
         """
         digest = hashlib.sha256()
         for path in sorted(file for file in self.path.rglob("*") if file.is_file()):
-            if path.relative_to(self.path).parts[0] == "latents":
+            if path.relative_to(self.path).parts[0] in layout.BESIDE:
                 continue
             digest.update(str(path.relative_to(self.path)).encode())
             is_video = path.suffix == ".mp4"

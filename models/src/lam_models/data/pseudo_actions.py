@@ -14,7 +14,8 @@ from jaxtyping import Float32, Int64
 
 from lam_models.command import UserError
 from lam_models.data.cache import FrameCache
-from lam_models.data.latents import PSEUDO, Latents
+from lam_models.data.latents import Latents
+from lam_models.data.lerobot_layout import PSEUDO_ACTIONS
 from lam_models.data.lerobot_read import Dataset
 from lam_models.types import LatentSpec
 
@@ -35,7 +36,7 @@ def pseudo_actions(
 
     UserError where they are of other steps or of another space of hands.
     """
-    found = Latents.open(dataset, name or None, PSEUDO)
+    found = Latents.open(dataset, name or None, PSEUDO_ACTIONS)
     if found.space.name != _name(hand) or abs(found.space.gap_s - dt_s) > 1e-9:
         raise UserError(
             f"{found.path} holds steps of {found.space.gap_s:g} s in {found.space.name}; wanted "

@@ -1,0 +1,124 @@
+"""Actions read from video: they come near the truth, lie beside it, and are learnt in its place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from moving_squares import record_squares
+from table_episodes import gripper_space
+
+from lam_models.checkpoint import open_checkpoint
+from lam_models.command import UserError
+from lam_models.data.lerobot_read import Dataset
+from lam_models.data.split import evenly_spread
+from lam_models.hands.space import open_space
+from lam_models.policy.opening import open_policy
+from lam_models.stages import fit_actions_command, fit_idm_command, label_actions_command
+from lam_models.stages.demonstrations import Demonstrations, Wanted, open_demonstrations
+from lam_models.stages.label_actions import open_idm, read_episode
+
+EPISODES, LABELLED = 12, 8
+
+
+def run(command: Any, *words: str | Path) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(word) for word in words]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Episodes, a space, a model of LABELLED of them, and the actions it reads of all."""
+    folder = tmp_path_factory.mktemp("squares")
+    data = record_squares(folder / "data", EPISODES)
+    space = gripper_space(folder / "space")
+    words = ("--space", space, "--episodes", str(LABELLED), "--preset", "tiny", "--steps", "150")
+    words = (*words, "--set", "gap_steps=3", "--validation", "0.2")
+    assert run(fit_idm_command, data, "--out", folder / "idm", *words) == 0
+    assert run(label_actions_command, folder / "idm", data, "--space", space) == 0
+    return folder
+
+
+def seen(folder: Path, pseudo: str | None = None, dt_s: float = 0.05) -> Demonstrations:
+    space = open_space(folder / "space")
+    wanted = Wanted(("front", "wrist"), 32, dt_s, chunk_steps=3, space=space, pseudo=pseudo)
+    return open_demonstrations(folder / "data", wanted)
+
+
+def rows_of(one: Demonstrations, labelled: bool) -> np.ndarray:
+    known = set(evenly_spread(EPISODES, LABELLED).tolist())
+    return one.rows_of([i for i in range(EPISODES) if (i in known) == labelled])
+
+
+def missed(found: np.ndarray, truth: np.ndarray) -> float:
+    """Square error as a share of the truth's own variance."""
+    return float(np.square(found - truth).sum() / np.square(truth - truth.mean(0)).sum())
+
+
+def test_unlabelled_video_is_read_better_than_by_the_mean(folder: Path):
+    true, read = seen(folder).actions, seen(folder, "").actions
+    assert true is not None and read is not None
+    rows = rows_of(seen(folder), labelled=False)
+    assert missed(read[rows, :2], true[rows, :2]) < 0.5
+    assert missed(read[rows, 6:], true[rows, 6:]) < 0.7
+    assert np.allclose(np.linalg.norm(read[:, 6:], axis=1), 1.0, atol=1e-5)
+
+
+def test_labelled_episodes_keep_their_own_actions(folder: Path):
+    true, read = seen(folder).actions, seen(folder, "").actions
+    assert true is not None and read is not None
+    assert np.array_equal(read[rows_of(seen(folder), True)], true[rows_of(seen(folder), True)])
+    others = rows_of(seen(folder), False)
+    assert not np.allclose(read[others], true[others], atol=1e-3)
+
+
+def test_the_model_says_of_which_episodes_it_learnt(folder: Path):
+    known = open_checkpoint(folder / "idm").stats["labelled"]
+    data = Dataset.open(folder / "data")
+    assert known[data.content_hash].tolist() == evenly_spread(EPISODES, LABELLED).tolist()
+
+
+def test_what_lies_beside_the_data_is_no_part_of_it(folder: Path, tmp_path: Path):
+    fresh = record_squares(tmp_path / "fresh", EPISODES)
+    assert Dataset.open(fresh).content_hash == Dataset.open(folder / "data").content_hash
+
+
+def test_a_window_tells_of_every_row_but_the_last(folder: Path):
+    one, model = seen(folder), open_idm(folder / "idm").model
+    told = read_episode(model, one, 1)
+    assert len(told) == one.caches[0].episodes[1].length
+    assert np.array_equal(told[-1], told[-2]) and not np.array_equal(told[-2], told[-3])
+    few = read_episode(model, one, 1, batch_size=3)
+    assert np.allclose(few, told, atol=1e-5)
+
+
+def test_a_policy_learns_them_and_acts(folder: Path, tmp_path: Path):
+    words = (folder / "data", "--space", folder / "space", "--preset", "tiny", "--steps", "3")
+    assert run(fit_actions_command, *words, "--pseudo", "--out", tmp_path / "policy") == 0
+    assert open_policy(tmp_path / "policy").spec.delta_axes == "base"
+
+
+def test_actions_of_other_steps_or_hands_are_refused(folder: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=r"steps of 0\.05 s"):
+        seen(folder, "", dt_s=0.1)
+    other = open_space(gripper_space(tmp_path / "other", seed=1))
+    wanted = Wanted(("front",), 32, 0.05, 3, space=other, pseudo="")
+    with pytest.raises(UserError, match=other.latent.space_hash):
+        open_demonstrations(folder / "data", wanted)
+
+
+def test_without_them_the_command_that_writes_them_is_named(tmp_path: Path):
+    data = record_squares(tmp_path / "data", 2)
+    wanted = Wanted(("front",), 32, 0.05, 3, open_space(gripper_space(tmp_path / "s")), pseudo="")
+    with pytest.raises(UserError, match="lam label-actions"):
+        open_demonstrations(data, wanted)
+
+
+def test_episodes_shorter_than_the_gap_are_refused(folder: Path, tmp_path: Path):
+    words = ("--space", folder / "space", "--preset", "tiny", "--set", "gap_steps=40")
+    with pytest.raises(UserError, match="longer than 40 steps"):
+        run(fit_idm_command, folder / "data", "--out", tmp_path / "idm", *words)
