@@ -8,7 +8,7 @@ never used. Time is an argument; nothing here reads a clock.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal
@@ -152,13 +152,24 @@ def replay(
         ((name, sample) for name, samples in recorded.items() for sample in samples),
         key=lambda arrival: arrival[1].received_ns,
     )
+    return list(serve(rules, arrivals, ticks_ns))
+
+
+def serve(
+    rules: Mapping[str, StreamRule],
+    arrivals: Iterable[tuple[str, Sample]],
+    ticks_ns: Iterable[int],
+    on_rejection: Callable[[Rejection], None] | None = None,
+) -> Iterator[dict[str, Sample] | Refusal]:
+    """What an Aligner serves at ascending instants, of samples in the order in which they came."""
     aligner = Aligner(rules)
-    served: list[dict[str, Sample] | Refusal] = []
-    taken = 0
+    coming = iter(arrivals)
+    following = next(coming, None)
     for now_ns in ticks_ns:
-        while taken < len(arrivals) and arrivals[taken][1].received_ns <= now_ns:
-            name, sample = arrivals[taken]
-            aligner.push(name, sample.stamp_ns, sample.received_ns, sample.value)
-            taken += 1
-        served.append(aligner.observe(now_ns))
-    return served
+        while following is not None and following[1].received_ns <= now_ns:
+            name, sample = following
+            rejection = aligner.push(name, sample.stamp_ns, sample.received_ns, sample.value)
+            if rejection is not None and on_rejection is not None:
+                on_rejection(rejection)
+            following = next(coming, None)
+        yield aligner.observe(now_ns)
