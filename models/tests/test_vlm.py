@@ -62,7 +62,7 @@ def test_prompts_are_read_as_the_class_itself_reads_them(kind: str, folders: dic
     backbone = made(folders[kind], cameras, prompt_tokens=count, lora_rank=0)
     x = replace(inputs(backbone), words=torch.arange(1, 2 * count + 1).view(ROWS, count, 1))
     prompt = torch.cat(backbone._prompt(x, None), dim=1)
-    found, _ = backbone.read(prompt, x.words, None)
+    found = backbone.reading(x.words, None).read(prompt)
 
     own = AutoModel.from_pretrained(folders[kind]).eval()
     image = torch.full((ROWS, prompt.shape[1] - count), 39)

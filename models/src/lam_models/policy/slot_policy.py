@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,14 +28,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lam_models.checkpoint import Checkpoint, Spec
 from lam_models.command import UserError
-from lam_models.policy.backbones import SmallBackbone
+from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
-from lam_models.policy.inputs import POSE_FEATURES, Examples, Inputs, observed, word_rows
+from lam_models.policy.inputs import Examples, Inputs, observed, word_rows
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.views import varied
 from lam_models.policy.vlm_choice import Vlm
 from lam_models.strict_json import from_json
 from lam_models.types import ActionChunk, LatentSpec, Observation
+
+if TYPE_CHECKING:
+    from lam_models.policy.stepping import Stepping
 
 Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
 
@@ -141,7 +144,7 @@ class SlotPolicy(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = c = config
-        self.backbone = _backbone(c)
+        self.backbone = make_backbone(c)
         self.read_out = make_read_out(
             c.read_out,
             condition_width=c.width,
@@ -153,6 +156,8 @@ class SlotPolicy(nn.Module):
         )
         if c.motion_tokens:
             self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
+        self.in_turn = make_in_turn(c, self.backbone)
+        self._stepping: Stepping | None = None
         self._spec: Spec | None = None
 
     def loss(self, batch: Examples) -> Loss:
@@ -164,7 +169,7 @@ class SlotPolicy(nn.Module):
             return self._loss(batch)
 
     def _loss(self, batch: Examples) -> Loss:
-        c, slots = self.config, self.backbone(batch)
+        c, slots = self.config, self._slots(batch)
         total, logged = slots.sum() * 0.0, {}
         if batch.chunk is not None:
             loss, parts = self.read_out.loss(slots[: len(batch.chunk)], batch.chunk)
@@ -186,12 +191,20 @@ class SlotPolicy(nn.Module):
             "codes_right": right
         }
 
+    def _slots(self, inputs: Inputs, *known: Any) -> Float[Tensor, "batch slots width"]:
+        if self.in_turn is None:
+            return self.backbone(inputs, *known)
+        return self.in_turn(self.backbone, self.motion, inputs, *known)
+
     @torch.inference_mode()
     def answer(
-        self, inputs: Inputs
+        self, inputs: Inputs, *known: Any
     ) -> tuple[Float[Tensor, "batch steps numbers"], Int64[Tensor, "batch tokens"] | None]:
-        """Chunks, and the motion codes behind them where there are any. Waits for nothing."""
-        slots = self.backbone(inputs)
+        """Chunks, and the motion codes behind them where there are any. Waits for nothing.
+
+        known: what a backbone that reads instructions ahead keeps of these, once it is.
+        """
+        slots = self._slots(inputs, *known)
         noise = slots.new_zeros(len(slots), *self.read_out.shape)
         chunk = self.read_out.read(slots, noise)
         tokens = self.config.motion_tokens
@@ -214,13 +227,24 @@ class SlotPolicy(nn.Module):
         policy._spec = checkpoint.spec
         return policy.to(device).eval()
 
+    def prepare(self, observation: Observation) -> None:
+        """Fixed buffers from here on (stepping.py), as for this observation, wherever it pays."""
+        device = next(self.parameters()).device
+        if device.type == "cuda" or hasattr(self.backbone, "read_ahead"):
+            from lam_models.policy.stepping import Stepping, best
+
+            self._stepping = None
+            self._stepping = Stepping(self, self._observed(observation, 0, "cpu"), best(device))
+
     def act(self, observation: Observation, committed: Committed | None = None) -> ActionChunk:
         """The chunk that begins at the observation; its committed steps are those of the plan."""
         spec, c = self._known_spec(), self.config
         steps = 0 if committed is None else min(committed.steps, c.greatest_delay)
-        device = next(self.parameters()).device
-        read = self.backbone.read_words
-        chunk, codes = self.answer(observed(observation, spec.cameras, steps, device, read))
+        if self._stepping is not None:
+            chunk, codes = self._stepping(self._observed(observation, steps, "cpu"))
+        else:
+            device = next(self.parameters()).device
+            chunk, codes = self.answer(self._observed(observation, steps, device))
         numbers = chunk[0].float().cpu().numpy()
         if committed is not None and steps:
             numbers = np.concatenate([_planned(committed, steps), numbers])[: c.chunk_steps]
@@ -233,6 +257,10 @@ class SlotPolicy(nn.Module):
             hand_space=_space(spec),
             motion_codes=None if codes is None else codes[0].cpu().numpy().astype(np.uint16),
         )
+
+    def _observed(self, observation: Observation, steps: int, device: torch.device | str) -> Inputs:
+        cameras = self._known_spec().cameras
+        return observed(observation, cameras, steps, device, self.backbone.read_words)
 
     def _known_spec(self) -> Spec:
         if self._spec is None:
@@ -247,18 +275,6 @@ def word_reader(c: Config) -> Callable[[Sequence[str]], Int64[np.ndarray, "batch
     from lam_models.policy.vlm_opening import read_prompts
 
     return partial(read_prompts, c.vlm)
-
-
-def _backbone(c: Config) -> Any:
-    """The small one, or the one that a vision-language model is made into."""
-    sizes = {"cameras": len(c.cameras), "image_size": c.image_size, "features": POSE_FEATURES}
-    sizes |= {"slots": c.motion_tokens + c.slots, "width": c.width}
-    if c.vlm is not None:
-        from lam_models.policy.vlm import VlmBackbone
-
-        return VlmBackbone(c.vlm, **sizes)
-    small = ("channels", "blocks", "maps", "glimpses", "depth", "heads")
-    return SmallBackbone(**sizes, **{name: getattr(c, name) for name in small})
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[object]:

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
 
 from lam_models.policy.backbones import LEAST_SCALE
 from lam_models.policy.inputs import Inputs
 from lam_models.policy.vlm_choice import Vlm
 from lam_models.policy.vlm_families import family_of
-from lam_models.policy.vlm_layout import Ahead, Layout, barred
+from lam_models.policy.vlm_layout import Ahead, Known, Layout, Reading, Room, barred
 from lam_models.policy.vlm_opening import adapted, open_model, pixel_statistics, read_prompts
 
 _TOLD = 2
@@ -41,11 +42,24 @@ class VlmBackbone(nn.Module):
     positions: Tensor
 
     def __init__(
-        self, vlm: Vlm, *, cameras: int, image_size: int, features: int, slots: int, width: int
+        self,
+        vlm: Vlm,
+        *,
+        cameras: int,
+        image_size: int,
+        features: int,
+        slots: int,
+        width: int,
+        in_turn: int = 0,
+        model: Any = None,
     ) -> None:
+        """in_turn: how many of the slots, the first, read those before them only, not all.
+        model: in place of that of the source, e.g. one of random weights.
+        """
         super().__init__()
         self.vlm, self.slots, self.width = vlm, slots, width
-        self.model = adapted(open_model(vlm.source, vlm.precision), vlm.lora_rank, vlm.lora_alpha)
+        model = open_model(vlm.source, vlm.precision) if model is None else model
+        self.model = adapted(model, vlm.lora_rank, vlm.lora_alpha)
         self.family = family_of(self.model.config)
         inner = self.language.config.hidden_size
         self.state = nn.Sequential(nn.Linear(features, inner), nn.GELU(), nn.Linear(inner, inner))
@@ -64,7 +78,7 @@ class VlmBackbone(nn.Module):
             images=cameras,
             image_tokens=tokens,
             rest=_TOLD + slots,
-            mutual=slots,
+            mutual=slots - in_turn,
             text_first=vlm.instruction_first and not self.family.bidirectional,
             bidirectional=self.family.bidirectional,
         )
@@ -90,13 +104,25 @@ class VlmBackbone(nn.Module):
         return read_prompts(self.vlm, instructions)
 
     def forward(
-        self, inputs: Inputs, ahead: Ahead | None = None
+        self, inputs: Inputs, known: Known | None = None
     ) -> Float[Tensor, "batch slots width"]:
-        """`ahead`: of the same instructions, from `read_ahead`; without it they are read here."""
-        x = torch.cat([*self._prompt(inputs, ahead), self._told(inputs)], dim=1)
-        x = torch.cat([x, self.queries.expand(len(x), -1, -1).to(x.dtype)], dim=1)
-        found, _ = self.read(x, inputs.words, ahead)
-        return self.out(found[:, -self.slots :].to(self.queries.dtype))
+        """`known`: the same instructions, from `read_ahead`; without it they are read here."""
+        asked = self.asked.expand(len(inputs.words), -1, -1)
+        found = self.reading(inputs.words, known).read(
+            torch.cat([self.begin(inputs, known), asked], dim=1)
+        )
+        return self.leave(found[:, -self.slots :])
+
+    @property
+    def asked(self) -> Float[Tensor, "slots inner"]:
+        """What stands at the slots, as the language model takes it."""
+        return self.queries.to(self.language.dtype)
+
+    def leave(
+        self, found: Float[Tensor, "batch tokens inner"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """What the language model found at slots, as read-outs take it."""
+        return self.out(found.to(self.queries.dtype))
 
     def read_ahead(self, words: Int64[Tensor, "batch words 1"]) -> Ahead | None:
         """What the language model keeps of instructions; None where it cannot be read ahead."""
@@ -106,31 +132,27 @@ class VlmBackbone(nn.Module):
         count = self.layout.text
         return Ahead.of(self.language, self._text(words), mask[..., :count, :count], self.positions)
 
-    def read(
-        self,
-        x: Float[Tensor, "batch tokens inner"],
-        words: Int64[Tensor, "batch words 1"],
-        ahead: Ahead | None,
-    ) -> tuple[Float[Tensor, "batch tokens inner"], Any]:
-        """The language model on the layout's first tokens, or those behind the instruction."""
-        start = 0 if ahead is None else self.layout.text
-        end = start + x.shape[1]
-        mask = barred(self.base, words, self.layout, x.dtype)[..., start:end, :end]
-        kept = None if ahead is None else ahead.cache()
-        out = self.language(
-            inputs_embeds=x,
-            attention_mask=mask,
-            position_ids=self.positions[..., start:end].expand(
-                *self.positions.shape[:-2], len(x), -1
-            ),
-            past_key_values=kept,
-            use_cache=kept is not None,
-        )
-        return out.last_hidden_state, out.past_key_values
+    def room(self, ahead: Ahead) -> Room:
+        """Buffers for sequences that begin with `ahead`."""
+        return Room.like(ahead, len(self.base))
 
-    def _prompt(self, inputs: Inputs, ahead: Ahead | None) -> list[Tensor]:
+    def begin(self, inputs: Inputs, known: Known | None) -> Float[Tensor, "batch tokens inner"]:
+        """All that stands before the slots and is not known yet."""
+        return torch.cat([*self._prompt(inputs, known), self._told(inputs)], dim=1)
+
+    def reading(
+        self, words: Int64[Tensor, "batch words 1"], known: Known | None, *, parts: bool = False
+    ) -> Reading:
+        """Of sequences with these instructions, behind what is known, at once or in parts."""
+        mask = barred(self.base, words, self.layout, self.language.dtype)
+        if known is not None:
+            return Reading(self.language, mask, self.positions, known.cache(), known.start)
+        cache = DynamicCache(config=self.language.config) if parts else None
+        return Reading(self.language, mask, self.positions, cache)
+
+    def _prompt(self, inputs: Inputs, known: Known | None) -> list[Tensor]:
         seen = self._see(inputs.pixels)
-        if ahead is not None:
+        if known is not None:
             return [seen]
         text = self._text(inputs.words)
         return [text, seen] if self.layout.text_first else [seen, text]

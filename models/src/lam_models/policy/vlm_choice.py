@@ -14,6 +14,7 @@ class Vlm:
         the shapes and, with LoRA, of all weights that are not trained: a policy folder holds the
         others only.
     prompt_tokens: to which a prompt is padded or cut.
+    codes_in_turn: motion codes are said one after the other (autoregressive.py), not all at once.
     lora_rank: of the language model's products; 0 trains every weight.
     """
 
@@ -21,6 +22,7 @@ class Vlm:
     prompt: str = "What action should the robot take to {instruction}?"
     prompt_tokens: int = 32
     instruction_first: bool = True
+    codes_in_turn: bool = False
     lora_rank: int = 16
     lora_alpha: int = 16
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -1,0 +1,37 @@
+"""The backbones of a policy: the small one, or a vision-language model; imported when chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lam_models.command import UserError
+from lam_models.policy.inputs import POSE_FEATURES
+
+if TYPE_CHECKING:
+    from lam_models.policy.slot_policy import Config
+
+
+def make_backbone(c: Config) -> Any:
+    """A backbones.Backbone. UserError for a source that holds no vision-language model."""
+    sizes = {"cameras": len(c.cameras), "image_size": c.image_size, "features": POSE_FEATURES}
+    sizes |= {"slots": c.motion_tokens + c.slots, "width": c.width}
+    if c.vlm is not None:
+        from lam_models.policy.vlm import VlmBackbone
+
+        in_turn = c.motion_tokens if c.vlm.codes_in_turn else 0
+        return VlmBackbone(c.vlm, **sizes, in_turn=in_turn)
+    from lam_models.policy.backbones import SmallBackbone
+
+    small = ("channels", "blocks", "maps", "glimpses", "depth", "heads")
+    return SmallBackbone(**sizes, **{name: getattr(c, name) for name in small})
+
+
+def make_in_turn(c: Config, backbone: Any) -> Any:
+    """What says the motion codes one after the other; None where they are read all at once."""
+    if c.vlm is None or not c.vlm.codes_in_turn:
+        return None
+    if not (c.motion_tokens and c.motion_codes):
+        raise UserError("codes_in_turn: there are no motion codes to say (motion_codes is 0)")
+    from lam_models.policy.autoregressive import InTurn
+
+    return InTurn(c.motion_tokens, c.motion_codes, backbone.queries.shape[-1])
