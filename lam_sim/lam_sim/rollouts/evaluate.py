@@ -1,7 +1,9 @@
 """`lam eval`: how often a policy succeeds, for each task and hand, with 95 % Wilson intervals.
 
-Episodes are spread over worker processes and depend on (seed, index) alone. Nothing is rendered,
-except that episodes wanted as videos are run once more with a camera on: they are deterministic.
+Episodes are spread over worker processes, and their scenes depend on (seed, index) alone. Without
+ROS they are deterministic: those wanted as videos are run once more with a camera on. With --ros
+each worker launches simulator, policy and hand as `lam launch` does, and films what the cameras
+send.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lam_models.command import UserError
 from lam_sim.metaworld import venv as metaworld_venv
@@ -21,7 +24,9 @@ from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_na
 
 if TYPE_CHECKING:
     from lam_sim.rollouts.policy_actor import PolicyFolder
+    from lam_sim.rollouts.rollout import Outcome
     from lam_sim.rollouts.score import Cell
+    from lam_sim.rollouts.through_ros import RosPolicy
 
 SUMMARY = "measure how often a policy succeeds in simulation"
 
@@ -40,6 +45,9 @@ class Plan:
     distractors: tuple[str, ...]
     space: str = ""
     replan_steps: int = 8
+    ros: bool = False
+    strategy: str = "latest"
+    real_time_factor: float = 1.0
 
     @property
     def actor(self) -> str | PolicyFolder:
@@ -50,6 +58,13 @@ class Plan:
         if self.policy in ACTORS:
             return self.policy
         return PolicyFolder(self.policy, self.space, self.replan_steps)
+
+    @property
+    def launched(self) -> RosPolicy:
+        """The same through ROS."""
+        from lam_sim.rollouts.through_ros import RosPolicy
+
+        return RosPolicy(self.policy, self.space, self.strategy, self.real_time_factor)
 
     def choices(self) -> list[WorldChoice]:
         """One world a cell of the table, task by task."""
@@ -73,8 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=8,
         metavar="STEPS",
-        help="control periods between a policy's answers (default %(default)s)",
+        help="control periods between a policy's answers, without --ros (default %(default)s)",
     )
+    _add_ros(parser)
     add("--task", default="all", help="names joined by commas, or all (default)")
     add("--hand", default="all", help="names joined by commas, or all (default)")
     add("--episodes", type=int, default=100, help="per task and hand (default %(default)s)")
@@ -100,6 +116,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_ros(parser: argparse.ArgumentParser) -> None:
+    ros = parser.add_argument_group("through ROS")
+    ros.add_argument(
+        "--ros",
+        action="store_true",
+        help="launch simulator, policy_node and retarget_node, each worker its own",
+    )
+    ros.add_argument("--strategy", default="latest", help="how plans are spliced (%(default)s)")
+    ros.add_argument(
+        "--real-time-factor",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="simulated seconds a second at most; a policy's own time grows with it (%(default)s)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     if metaworld_venv.needed(args.world):
         metaworld_venv.continue_there("lam_sim.rollouts.evaluate", args)
@@ -109,9 +142,11 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else None
     try:
         with parallel.terminated_like_interrupted():
-            cells = _measure(plan, workers)
+            cells = _measure(plan, workers, out, args.video)
             _report(plan, cells, out)
-            if out and args.video:
+            if out and args.video and plan.ros:
+                _keep_films(plan, cells, args.video, out)
+            elif out and args.video:
                 _film(plan, cells, args.video, out, workers)
     except KeyboardInterrupt:
         print("interrupted: nothing more is measured or written")
@@ -142,18 +177,27 @@ def _plan(args: argparse.Namespace) -> Plan:
         distractors=selection("distractor", args.distractors, kind.distractors()),
         space=args.space,
         replan_steps=args.replan,
+        ros=args.ros,
+        strategy=args.strategy,
+        real_time_factor=args.real_time_factor,
     )
+    if args.ros and (isinstance(plan.actor, str) or plan.kind != DEFAULT_KIND):
+        raise UserError(f"--ros runs a policy folder in the world '{DEFAULT_KIND}'")
+    if args.ros and not args.real_time_factor > 0.0:
+        raise UserError(f"--real-time-factor is {args.real_time_factor:g}; allowed: above 0")
     make_actor(plan.actor)
     return plan
 
 
-def _measure(plan: Plan, workers: int) -> list[Cell]:
+def _measure(plan: Plan, workers: int, out: Path | None, films: int) -> list[Cell]:
     from lam_sim.rollouts.progress import episodes_progress
     from lam_sim.rollouts.score import Cell, EvaluationWork
 
     cells = [Cell(choice.task, choice.hand) for choice in plan.choices()]
     total = plan.episodes * len(cells)
     make = partial(EvaluationWork, plan.actor)
+    if plan.ros:
+        make = _through_ros(plan, out, films)
     with (
         parallel.Workers(make, min(workers, total)) as crew,
         episodes_progress(f"{plan.policy}", total) as progress,
@@ -162,6 +206,21 @@ def _measure(plan: Plan, workers: int) -> list[Cell]:
             cells[i // plan.episodes].outcomes.append(outcome)
             progress.note(outcome.success)
     return cells
+
+
+def _through_ros(plan: Plan, out: Path | None, films: int) -> partial[Any]:
+    from lam_sim.rollouts.through_ros import Filming, RosWork
+
+    filming = None
+    if out and films:
+        folder = out / "videos"
+        folder.mkdir(parents=True, exist_ok=True)
+        filming = Filming(folder, frozenset(job.seed for job in _first(plan, films)), films)
+    return partial(RosWork, plan.launched, filming, out / "log" if out else None)
+
+
+def _first(plan: Plan, count: int) -> list[EpisodeJob]:
+    return list(islice(_jobs(plan), min(count, plan.episodes)))
 
 
 def _jobs(plan: Plan) -> Iterator[EpisodeJob]:
@@ -176,15 +235,20 @@ def _jobs(plan: Plan) -> Iterator[EpisodeJob]:
 def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
     from rich.console import Console
 
-    from lam_sim.rollouts import score
+    from lam_sim.rollouts import driven, score
 
     Console().print(score.rich_table(plan.policy, cells))
     for line in score.failed_seeds(cells):
         print(line)
+    told = [c.to_json() for c in cells]
+    if plan.ros:
+        for cell, said in zip(cells, told, strict=True):
+            said["execution"] = driven.execution(cell.outcomes)
+            print(f"{cell.task} with {cell.hand}: {driven.sentence(said['execution'])}")
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
-    results = {"command": "lam eval", **asdict(plan), "cells": [c.to_json() for c in cells]}
+    results = {"command": "lam eval", **asdict(plan), "cells": told}
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     (out / "results.md").write_text(score.markdown(plan.policy, cells))
     print(f"results: {out / 'results.json'}, {out / 'results.md'}")
@@ -193,16 +257,38 @@ def _report(plan: Plan, cells: list[Cell], out: Path | None) -> None:
 def _film(plan: Plan, cells: list[Cell], count: int, out: Path, workers: int) -> None:
     from lam_sim.rollouts.score import FilmingWork
 
-    jobs = []
-    for choice, cell in zip(plan.choices(), cells, strict=True):
-        failures = [outcome for outcome in cell.outcomes if not outcome.success]
-        for outcome in dict.fromkeys([*cell.outcomes[:count], *failures[:count]]):
-            jobs.append((choice, outcome))
+    jobs = _filmed(plan, cells, count)
     folder = out / "videos"
     folder.mkdir(parents=True, exist_ok=True)
     with parallel.Workers(partial(FilmingWork, plan.actor, folder), workers) as crew:
         names = list(crew.ordered(jobs))
     print(f"videos: {len(names)} in {folder}")
+
+
+def _filmed(plan: Plan, cells: list[Cell], count: int) -> list[tuple[WorldChoice, Outcome]]:
+    """The first episodes and the first failures of each cell, none twice."""
+    jobs = []
+    for choice, cell in zip(plan.choices(), cells, strict=True):
+        failures = [outcome for outcome in cell.outcomes if not outcome.success]
+        wanted = {o.seed: o for o in [*cell.outcomes[:count], *failures[:count]]}
+        jobs += [(choice, outcome) for outcome in wanted.values()]
+    return jobs
+
+
+def _keep_films(plan: Plan, cells: list[Cell], count: int, out: Path) -> None:
+    """Workers film their own first failures; only those that are the first of all stay."""
+    from lam_sim.rollouts.through_ros import film_name
+
+    jobs = _filmed(plan, cells, count)
+    wanted = {film_name(choice, outcome) for choice, outcome in jobs}
+    every = {
+        film_name(c, o)
+        for c, cell in zip(plan.choices(), cells, strict=True)
+        for o in cell.outcomes
+    }
+    for name in every - wanted:
+        (out / "videos" / name).unlink(missing_ok=True)
+    print(f"videos: {len(wanted)} in {out / 'videos'}")
 
 
 def _verdict(cells: list[Cell], at_least: float | None) -> int:

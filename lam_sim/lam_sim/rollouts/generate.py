@@ -44,6 +44,7 @@ class Plan:
     distractors: tuple[str, ...]
     difficulty: float
     noise_m: float
+    linger_s: float
     human: bool
     seed: int
     size: int
@@ -85,6 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="m; disturbs what is executed, not what is recorded, so that recoveries are shown "
         "(standard deviation per axis and action, default %(default)s)",
     )
+    add(
+        "--linger",
+        type=float,
+        default=0.5,
+        help="s; how long an episode goes on after its success, so that it ends at rest "
+        "(default %(default)s)",
+    )
     add("--human", action="store_true", help="vary the body per episode; hands look human")
     add("--without-actions", action="store_true", help="video only: no states, no actions")
     add("--only-successes", action="store_true", help="leave failed episodes out")
@@ -118,7 +126,7 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
     """One plan a hand; UserError for whatever cannot be."""
     from lam_models.data.video import codec_named
 
-    for name, low in (("episodes", 1), ("size", 16), ("seed", 0), ("noise", 0.0)):
+    for name, low in (("episodes", 1), ("size", 16), ("seed", 0), ("noise", 0.0), ("linger", 0.0)):
         if getattr(args, name) < low:
             raise UserError(f"--{name} is {getattr(args, name)}; allowed: {low} or more")
     if args.size % 2:
@@ -140,6 +148,7 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
             distractors=selection("distractor", args.distractors, kind.distractors()),
             difficulty=args.difficulty,
             noise_m=args.noise,
+            linger_s=args.linger,
             human=args.human,
             seed=args.seed,
             size=args.size,
@@ -266,7 +275,7 @@ def _recording_settings(plan: Plan) -> RecordingSettings:
     schema = dataset_schema(worlds, plan.size, repeat, plan.with_actions)
     for world in worlds:
         world.close()
-    return RecordingSettings(schema, repeat, plan.noise_m, plan.codec)
+    return RecordingSettings(schema, repeat, plan.noise_m, plan.linger_s, plan.codec)
 
 
 def _write_origin(plan: Plan, ledger: Ledger) -> None:

@@ -28,11 +28,13 @@ class RecordingSettings:
 
     repeat: control periods a frame.
     noise_m: standard deviation of the translation added to each executed action, per axis.
+    linger_s: how long an episode goes on after its success, so that it ends at rest.
     """
 
     schema: Schema
     repeat: int = 1
     noise_m: float = 0.0
+    linger_s: float = 0.0
     codec: str = "h264"
 
 
@@ -82,7 +84,7 @@ class Recorder(Watcher):
         self._actions.append(action)
 
     def after(self, world: World, success: bool) -> None:
-        if len(self._actions) == self._settings.repeat or success:
+        if len(self._actions) == self._settings.repeat:
             self._store(success)
 
     def finish(self, instruction: str, success: bool) -> EncodedEpisode:
@@ -140,7 +142,8 @@ class RecordingWork:
 
     def __call__(self, job: EpisodeJob) -> Recording:
         recorder = Recorder(self._settings)
-        outcome = self._stage.play(job, recorder, self._noise(job.seed))
+        linger_s = self._settings.linger_s
+        outcome = self._stage.play(job, recorder, self._noise(job.seed), linger_s)
         episode = recorder.finish(outcome.instruction, outcome.success)
         return Recording(job.choice.task, outcome, episode)
 

@@ -49,24 +49,27 @@ def run_episode(
     time_limit_s: float,
     watcher: Watcher | None = None,
     disturb: Callable[[Action], Action] | None = None,
+    linger_s: float = 0.0,
 ) -> Outcome:
     """Reset the world to `seed` and let the actor act until success or the time limit.
 
     disturb: what is executed in place of the chosen action; the watcher sees the chosen one.
+    linger_s: how long the actor goes on after a success, which nothing undoes.
     """
     watcher = watcher or Watcher()
     world.reset(seed)
     actor.begin(world, seed)
-    steps, success = 0, False
-    limit = round(time_limit_s * world.control_hz)
-    while not success and steps < limit:
+    step, end, succeeded_after = 0, round(time_limit_s * world.control_hz), 0
+    while step < end:
         action = actor.act(world)
         watcher.before(world, action)
         world.step(disturb(action) if disturb else action)
-        success = world.succeeded()
-        watcher.after(world, success)
-        steps += 1
-    return Outcome(seed, world.instruction, success, steps / world.control_hz)
+        step += 1
+        if not succeeded_after and world.succeeded():
+            succeeded_after, end = step, step + round(linger_s * world.control_hz)
+        watcher.after(world, succeeded_after > 0)
+    duration_s = (succeeded_after or step) / world.control_hz
+    return Outcome(seed, world.instruction, succeeded_after > 0, duration_s)
 
 
 def episode_seed(seed: int, index: int, purpose: Purpose) -> int:
@@ -87,6 +90,7 @@ class Stage:
         job: EpisodeJob,
         watcher: Watcher | None = None,
         disturb: Callable[[Action], Action] | None = None,
+        linger_s: float = 0.0,
     ) -> Outcome:
         """One episode, as `run_episode`."""
         kind = kind_named(job.choice.kind)
@@ -94,7 +98,7 @@ class Stage:
             self.close()
             self._world, self._choice = kind.make(job.choice), job.choice
         limit_s = kind.time_limit_s(job.choice.task)
-        return run_episode(self._world, self._actor, job.seed, limit_s, watcher, disturb)
+        return run_episode(self._world, self._actor, job.seed, limit_s, watcher, disturb, linger_s)
 
     def close(self) -> None:
         """Free the world."""
