@@ -12,6 +12,7 @@ from lam_models.command import unknown
 
 # name -> "module:Class". A class opens a folder of its own with `open(checkpoint, device)`.
 POLICIES: dict[str, str] = {
+    "imagined": "lam_models.policy.imagined:Imagined",
     "instant": "lam_models.policy.instant:Instant",
     "slot_policy": "lam_models.policy.slot_policy:SlotPolicy",
 }

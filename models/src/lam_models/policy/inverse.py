@@ -43,7 +43,7 @@ class Config:
     channels: tuple[int, ...] = (16, 32, 32, 32)
     residual_blocks: int = 1
     width: int = 256
-    gap_steps: int = 5
+    gap_steps: int = 3
     dt_s: float = 0.05
     latent_dim: int = 16
     shift: float = 0.04

@@ -40,7 +40,7 @@ from lam_models.types import LatentSpec
 KIND = "slot_policy"
 AXES = "base"
 # What a policy takes over from the one before only where nothing else is asked for.
-_SHAPES = (
+SHAPES = (
     "cameras",
     "image_size",
     "channels",
@@ -127,9 +127,9 @@ def _config(settings: PolicySettings, before: Checkpoint | None) -> Config:
         raise unknown("preset", settings.preset, POLICY_PRESETS)
     preset = to_json(getattr(Config, settings.preset)())
     if before is not None:
-        preset |= {name: before.config[name] for name in _SHAPES if name in before.config}
+        preset |= {name: before.config[name] for name in SHAPES if name in before.config}
         preset |= {k: v for k, v in before.config.items() if k.startswith("motion_")}
-        if given := [name for name in settings.changes if name in _SHAPES]:
+        if given := [name for name in settings.changes if name in SHAPES]:
             raise UserError(f"{given[0]} is that of {settings.after}: it cannot be another")
     delay = round(settings.delay_s / preset["dt_s"])
     changes = {"greatest_delay": delay, **settings.config_changes()}
