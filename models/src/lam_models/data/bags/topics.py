@@ -1,0 +1,134 @@
+"""Which topics of a recording are which streams, as the robot's file and the recording say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lam_models.command import UserError, unknown
+from lam_models.data.bags.recording import Recording
+from lam_models.sense.observing import Ages
+
+_IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+_DELTA = "lam_msgs/msg/EndEffectorDelta"
+_HAND = ("sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory")
+_ARRAY = "std_msgs/msg/Float64MultiArray"
+_COMPRESSED = "/compressed"
+# How the recorder names what a topic is for.
+HAND_ROLE = "hand_command"
+
+
+@dataclass(frozen=True)
+class Robot:
+    """What a robot's file says of its streams; the defaults are those of policy_node."""
+
+    cameras: Mapping[str, str]
+    joint_topic: str = "/joint_states"
+    pose_topic: str = "/ee_pose"
+    command_topic: str = "/ee_delta"
+    base_frame: str = "base_link"
+    ages: Ages = field(default_factory=Ages)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Topics in the recording; "" for what it does not have. hand: commands to the hand."""
+
+    cameras: Mapping[str, str]
+    pose: str
+    joints: str
+    delta: str
+    hand: str
+
+    @property
+    def light(self) -> tuple[str, ...]:
+        """Those that are no pictures."""
+        return tuple(name for name in (self.pose, self.joints, self.delta, self.hand) if name)
+
+
+def robot_of(content: Mapping[str, Any]) -> Robot:
+    """Of a robot's parameter file: the part that policy_node reads."""
+    values = content.get("policy_node", {}).get("ros__parameters", {})
+    if not values.get("cameras"):
+        raise UserError("the robot's file names no cameras (policy_node.cameras)")
+    names, topics = values["cameras"], values.get("camera_topics", [])
+    if len(names) != len(topics):
+        raise UserError(f"the robot's file has {len(names)} cameras, {len(topics)} camera_topics")
+    default = Robot({})
+    ages = Ages(
+        values.get("camera_max_age_s", default.ages.camera_s),
+        values.get("joint_max_age_s", default.ages.joints_s),
+        values.get("ee_pose_max_age_s", default.ages.pose_s),
+    )
+    return Robot(
+        cameras=dict(zip(names, map(absolute, topics), strict=True)),
+        joint_topic=absolute(values.get("joint_topic", default.joint_topic)),
+        pose_topic=absolute(values.get("ee_pose_topic", default.pose_topic)),
+        command_topic=absolute(values.get("command_topic", default.command_topic)),
+        base_frame=values.get("base_frame", default.base_frame),
+        ages=ages,
+    )
+
+
+def absolute(topic: str) -> str:
+    """A topic's name as bags have it."""
+    return topic if not topic or topic.startswith("/") else f"/{topic}"
+
+
+def topics_of(
+    recording: Recording, robot: Robot, cameras: Sequence[str] = (), hand_topic: str = ""
+) -> Topics:
+    """The recording's topics. cameras: these ones only. UserError for what must be there."""
+    types = recording.types
+    for name in cameras:
+        if name not in robot.cameras:
+            raise unknown("camera", name, robot.cameras)
+    found = {
+        name: _camera_topic(name, topic, types)
+        for name, topic in robot.cameras.items()
+        if not cameras or name in cameras
+    }
+    if not robot.pose_topic:
+        raise UserError("the robot takes its pose from tf2, which is not converted: name a topic")
+    if robot.pose_topic not in types:
+        raise UserError(f"no message on {robot.pose_topic}, the end effector's pose")
+    delta = robot.command_topic if robot.command_topic in types else ""
+    if delta and types[delta] != _DELTA:
+        raise UserError(f"{delta} is {types[delta]}, not {_DELTA}")
+    return Topics(
+        cameras=found,
+        pose=robot.pose_topic,
+        joints=robot.joint_topic if robot.joint_topic in types else "",
+        delta=delta,
+        hand=_hand_topic(recording, robot, absolute(hand_topic)),
+    )
+
+
+def _camera_topic(name: str, topic: str, types: Mapping[str, str]) -> str:
+    """The topic the policy looks at, or the same pictures raw or compressed."""
+    bare = topic.removesuffix(_COMPRESSED)
+    for one in (topic, bare + _COMPRESSED, bare):
+        if types.get(one) in _IMAGES:
+            return one
+    raise UserError(f"no picture of camera '{name}' on {topic}")
+
+
+def _hand_topic(recording: Recording, robot: Robot, wanted: str) -> str:
+    types, roles = recording.types, recording.about.roles
+    kinds = (*_HAND, _ARRAY)
+    if wanted:
+        if wanted not in types:
+            return ""
+        if types[wanted] not in kinds:
+            raise UserError(f"{wanted} is {types[wanted]}; known for hands: {', '.join(kinds)}")
+        return wanted
+    by_role = [name for name, role in roles.items() if role == HAND_ROLE and name in types]
+    found = by_role or [
+        name for name, kind in types.items() if kind in _HAND and name != robot.joint_topic
+    ]
+    if len(found) > 1:
+        raise UserError(
+            f"which one commands the hand: {', '.join(sorted(found))}? Say --hand-topic"
+        )
+    return found[0] if found else ""
