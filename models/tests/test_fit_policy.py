@@ -85,7 +85,9 @@ def test_a_late_chunk_begins_later_and_ends_with_its_episode(episodes: Path, spa
     assert np.array_equal(prompt[1, :4], prompt[0, 2:])
     last = found.actions
     assert last is not None
-    assert np.array_equal(prompt[2], np.concatenate([last[[FRAMES - 2]], last[[FRAMES - 1] * 5]]))
+    assert np.array_equal(prompt[2, :2], last[FRAMES - 2 : FRAMES])
+    assert not prompt[2, 2:, :6].any()
+    assert np.array_equal(prompt[2, 2:, 6:], last[[FRAMES - 1] * 4, 6:])
 
 
 def test_slower_steps_are_composed_of_the_frames_between(episodes: Path, space: Path):

@@ -83,7 +83,7 @@ def make_actor(choice: str | PolicyFolder) -> Actor:
     if isinstance(choice, str):
         if choice in ACTORS:
             return find("policy", choice, ACTORS)()
-        if "/" not in choice and not choice.startswith(".") and not Path(choice).is_dir():
-            raise unknown("policy", choice, ACTORS)
         choice = PolicyFolder(choice)
+    if "/" not in choice.path and not Path(choice.path).is_dir():
+        raise unknown("policy", choice.path, ACTORS)
     return PolicyActor(choice)

@@ -100,7 +100,7 @@ class Objective:
     all_tips: bool = False
     fitted: bool = False
     posture_m: float = 0.006
-    smooth_m: float = 0.003
+    smooth_m: float = 0.05
     reach_m: float = 0.03
 
 

@@ -1,7 +1,7 @@
 """A dataset as a policy learns from it: frames of several cameras, poses, chunks, motion latents.
 
 The chunk of a frame begins at it, or some steps later where the answer is to be late. A step is
-`dt_s` long, a whole number of frames; beyond the end of an episode its last action goes on.
+`dt_s` long, a whole number of frames; beyond the end of an episode nothing moves any more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lam_models.data.pseudo_actions import pseudo_actions
 from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
+from lam_models.policy.readouts import DELTA
 from lam_models.types import LatentSpec
 
 # 29.97 frames a second count as 30.
@@ -101,10 +102,13 @@ class Demonstrations:
         return np.stack([cache.frames(rows) for cache in self.caches], axis=1)
 
     def chunks(self, rows: Rows, steps: int, delays: Rows) -> Float32[np.ndarray, "rows steps n"]:
-        """The chunk that begins `delays` steps after each row."""
+        """The chunk that begins `delays` steps after each row; its hand holds beyond the end."""
         assert self.actions is not None
-        ahead = (delays[:, None] + np.arange(steps)) * self.frames_a_step
-        return self.actions[np.minimum(rows[:, None] + ahead, self.lasts[rows, None])]
+        wanted = rows[:, None] + (delays[:, None] + np.arange(steps)) * self.frames_a_step
+        lasts = self.lasts[rows, None]
+        chunks = self.actions[np.minimum(wanted, lasts)]
+        chunks[wanted > lasts, :DELTA] = 0.0
+        return chunks
 
 
 def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
