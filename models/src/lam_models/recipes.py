@@ -79,6 +79,11 @@ def scratch(work: Work) -> Path:
     return _actions(work, work.own / "scratch")
 
 
+def cloner(work: Work) -> Path:
+    """As scratch, with a third of a million parameters: what every other must beat."""
+    return _actions(work, work.own / "cloner", plain=True)
+
+
 def openvla_bins(work: Work) -> Path:
     """As scratch, with quantile bins in place of numbers."""
     return _actions(work, work.own / "bins", changes={"read_out": "bins"})
@@ -120,6 +125,7 @@ RECIPES: dict[str, Callable[[Work], Path]] = {
     "univla": univla,
     "laom": laom,
     "scratch": scratch,
+    "cloner": cloner,
     "vpt": vpt,
     "action_vla": action_vla,
     "unipi": unipi,
@@ -222,11 +228,12 @@ def _actions(
     after: Path | None = None,
     pseudo: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    plain: bool = False,
 ) -> Path:
-    """A policy that acts. All learn for as many steps, as large a network, by the same rule."""
+    """A policy that acts. All but the plain one are as large, and learn by the same rule."""
     if out.exists():
         return out
-    given = {**work.policy, **(changes or {})}
+    given = {} if plain else {**work.policy, **(changes or {})}
     if after is not None:
         # The shapes are those of the policy before.
         given = {k: v for k, v in given.items() if k not in SHAPES}
@@ -237,7 +244,7 @@ def _actions(
         after=after,
         pseudo=pseudo,
         space=work.space,
-        preset=work.preset,
+        preset="cloner" if plain else work.preset,
         steps=work.steps.actions,
         validation=0.0,
         seed=work.seed,

@@ -1,0 +1,181 @@
+"""One cell of label_efficiency.py: a recipe trained, its success in closed loop, its action error.
+
+A cell is a pure function of its Cell and Plan. It is saved as soon as it is measured, and never
+measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from report import Row
+
+HAND = "parallel_gripper"
+DISTRACTORS = {"clean": (), "distracted": ("background", "objects", "camera")}
+# Of a number, m^2 or of a unit vector: a tenth of a millimetre, and what goes for it.
+_LEAST_VARIANCE = 1e-8
+# Steps of a chunk that are executed before the next answer, and judged.
+STEPS = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same in all cells.
+
+    videos: episodes of a condition, of which the labelled ones are some. held: unseen ones, on
+        which the action error is taken. trials: simulated episodes of a cell, the same in all.
+    model, latent, inverse, actions: steps of training of each stage.
+    """
+
+    folder: str
+    preset: str
+    videos: int
+    held: int
+    trials: int
+    task: str
+    image: int
+    model: int
+    latent: int
+    inverse: int
+    actions: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    recipe: str
+    condition: str
+    labels: int
+    seed: int
+
+
+def data_of(plan: Plan, condition: str, part: str = "videos") -> Path:
+    return Path(plan.folder) / condition / part
+
+
+def place_of(plan: Plan, cell: Cell) -> Path:
+    name = f"{cell.recipe}-{cell.labels}-{cell.seed}.json"
+    return Path(plan.folder) / cell.condition / "cells" / name
+
+
+def work_of(plan: Plan, cell: Cell) -> Any:
+    from lam_models.recipes import Steps, Work
+
+    preset: Any = plan.preset
+    return Work(
+        data=data_of(plan, cell.condition),
+        folder=Path(plan.folder) / cell.condition / "made",
+        episodes=cell.labels,
+        seed=cell.seed,
+        preset=preset,
+        steps=Steps(plan.model, plan.latent, plan.inverse, plan.actions),
+        model={"gap_s": 0.25},
+    )
+
+
+def pretrain(plan: Plan, cell: Cell) -> str:
+    """What the cells of one system share; the labels of `cell` do not matter."""
+    import torch
+
+    from lam_models.recipes import PRETRAINED, pretrained
+
+    torch.set_num_threads(1)
+    started_s = time.monotonic()
+    pretrained(work_of(plan, cell), PRETRAINED[cell.recipe])
+    seconds = time.monotonic() - started_s
+    return f"video for {cell.recipe}, {cell.condition}, seed {cell.seed}: {seconds:.0f} s"
+
+
+def run(plan: Plan, cell: Cell) -> str:
+    """Train and measure, and save the row."""
+    import torch
+
+    from lam_models.recipes import find
+
+    torch.set_num_threads(1)
+    started_s = time.process_time()
+    policy = find(cell.recipe)(work_of(plan, cell))
+    row: Row = {
+        **asdict(cell),
+        **action_errors(plan, cell, policy),
+        **successes(plan, cell, policy),
+    }
+    row["cpu_s"] = round(time.process_time() - started_s, 1)
+    place = place_of(plan, cell)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_suffix(".partial")
+    partial.write_text(json.dumps(row, indent=1) + "\n")
+    partial.rename(place)
+    return f"{cell}: success {row['success']:.2f}, action NMSE {row['nmse']:.2f}"
+
+
+def successes(plan: Plan, cell: Cell, policy: Path) -> Row:
+    """Of the plan's trials, on scenes that no dataset has."""
+    from lam_models.policy.opening import open_policy
+    from lam_sim.rollouts.policy_actor import PolicyFolder
+    from lam_sim.rollouts.rollout import Purpose, episode_seed
+    from lam_sim.rollouts.score import EvaluationWork
+    from lam_sim.worlds import DEFAULT_KIND, EpisodeJob, WorldChoice
+
+    choice = WorldChoice(DEFAULT_KIND, plan.task, HAND, distractors=DISTRACTORS[cell.condition])
+    steps = min(STEPS, open_policy(policy).spec.chunk_steps)
+    work = EvaluationWork(PolicyFolder(str(policy), replan_steps=steps))
+    try:
+        seeds = [episode_seed(0, i, Purpose.EVALUATION) for i in range(plan.trials)]
+        held = [work(EpisodeJob(choice, seed)).success for seed in seeds]
+    finally:
+        work.close()
+    return {"successes": sum(held), "trials": len(held), "success": sum(held) / len(held)}
+
+
+def action_errors(plan: Plan, cell: Cell, policy: Path, rows: int = 300) -> Row:
+    """Square errors of the steps that would be executed, on unseen episodes.
+
+    nmse: of translations; nmse_hand: of hand latents; as shares of these numbers' own variance.
+    """
+    from lam_models.hands.space import open_space
+    from lam_models.policy.opening import open_policy
+    from lam_models.stages.demonstrations import Wanted, open_demonstrations
+
+    opened = open_policy(policy)
+    spec, size = opened.spec, opened.spec.cameras[0].height
+    cameras = tuple(camera.name for camera in spec.cameras)
+    steps = min(STEPS, spec.chunk_steps)
+    wanted = Wanted(cameras, size, 1.0 / spec.rate_hz, steps, open_space(""), HAND)
+    held = open_demonstrations(data_of(plan, cell.condition, "held"), wanted)
+    chosen = np.unique(np.linspace(0, len(held.lasts) - 1, rows).astype(np.int64))
+    true = held.chunks(chosen, steps, np.zeros(len(chosen), np.int64))
+    found = np.empty_like(true)
+    for i, row in enumerate(chosen):
+        chunk = opened.policy.act(seen(held, cameras, int(row)))
+        found[i] = np.concatenate([chunk.delta_ee, chunk.hand], axis=1)[:steps]
+    return {
+        "nmse": _share(found, true, slice(0, 3)),
+        "nmse_hand": _share(found, true, slice(6, None)),
+    }
+
+
+def seen(held: Any, cameras: tuple[str, ...], row: int) -> Any:
+    """A row of a dataset as a robot would see it."""
+    from lam_models.data.sources import STATE
+    from lam_models.policy.inputs import EE, EE_NAMES
+    from lam_models.types import Frame, Observation
+
+    pixels = held.pixels(np.array([row]))[0]
+    frames = {name: Frame(np.array(image), 0) for name, image in zip(cameras, pixels, strict=True)}
+    cache = held.caches[0]
+    columns = [cache.names[STATE].index(name) for name in EE_NAMES]
+    ee = np.asarray(cache.column(STATE)[row], np.float64)[columns]
+    return Observation(0, frames, {EE: ee}, cache.instructions[held.episode_of[row]])
+
+
+def _share(found: np.ndarray, true: np.ndarray, part: slice) -> float:
+    """Of a task in which these numbers hardly change, of the least change instead."""
+    found, true = found[..., part], true[..., part]
+    spread = np.square(true - true.mean((0, 1))).mean()
+    return round(float(np.square(found - true).mean() / max(spread, _LEAST_VARIANCE)), 5)
