@@ -71,8 +71,8 @@ class Dataset:
         """The dataset at `path`. Raises UserError that names the file at fault."""
         root = Path(path)
         info_path = root / layout.INFO_PATH
-        info = layout.info_from_json(_read_json(info_path), str(info_path))
-        episodes = _read_episodes(root, info)
+        info = layout.info_from_json(read_json(info_path), str(info_path))
+        episodes = read_episodes(root, info)
         dataset = cls(root, info, episodes)
         dataset._check()
         return dataset
@@ -96,7 +96,7 @@ class Dataset:
     @cached_property
     def statistics(self) -> Mapping[str, Statistics]:
         """Statistics of each feature over the whole dataset."""
-        return from_json(_read_json(self.path / layout.STATS_PATH))
+        return from_json(read_json(self.path / layout.STATS_PATH))
 
     @cached_property
     def content_hash(self) -> str:
@@ -119,7 +119,7 @@ class Dataset:
             known = {**self.schema.columns, **AUTOMATIC}
             if key not in known:
                 raise unknown("column", key, known)
-            parts = [_read_column(file, key) for file in self._data_files]
+            parts = [read_column(file, key) for file in self._data_files]
             values = parts[0] if len(parts) == 1 else np.concatenate(parts)
             values.flags.writeable = False
             self._columns[key] = values
@@ -205,7 +205,8 @@ class Dataset:
                 )
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises UserError that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -214,7 +215,8 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 
 
-def _read_episodes(root: Path, info: Info) -> tuple[Episode, ...]:
+def read_episodes(root: Path, info: Info) -> tuple[Episode, ...]:
+    """The episodes table as it stands, unchecked. Raises UserError where it cannot be read."""
     files = sorted((root / "meta/episodes").glob("*/*.parquet"))
     if not files:
         raise UserError(f"missing file {root / 'meta/episodes/chunk-000/file-000.parquet'}")
@@ -288,7 +290,8 @@ def _metadata(path: Path) -> pq.FileMetaData:
         raise UserError(f"{path} is not a whole parquet file: {error}") from error
 
 
-def _read_column(path: Path, key: str) -> np.ndarray:
+def read_column(path: Path, key: str) -> Shaped[np.ndarray, "rows size"]:
+    """A column of one data file. Raises UserError for a damaged file or a missing column."""
     if key not in _metadata(path).schema.to_arrow_schema().names:
         raise UserError(f"{path}: the column '{key}' is missing")
     return layout.column_values(pq.read_table(path, columns=[key])[key])
