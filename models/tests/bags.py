@@ -25,6 +25,7 @@ S = 1_000_000_000
 MS = 1_000_000
 T0 = 1_790_000_000 * S
 LAM_MSGS = Path(__file__).resolve().parents[2] / "lam_msgs" / "msg"
+COMMAND_HZ = 50.0
 FINGERS = ("finger_left", "finger_right")
 ROBOT: Mapping[str, Any] = {
     "policy_node": {
@@ -107,7 +108,8 @@ def _ways(swing_key: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     length_s, still_s = swing_key
     times = np.arange(-1.0, length_s + 1.0, 1e-3)
     swing = Swing(length_s=length_s, still_s=still_s)
-    speeds = np.array([velocity(swing, t) for t in times])
+    # A command goes on, evenly, until the next one.
+    speeds = np.array([velocity(swing, np.floor(t * COMMAND_HZ) / COMMAND_HZ) for t in times])
     return times, np.cumsum(speeds) * 1e-3
 
 
@@ -231,7 +233,12 @@ def messages(swing: Swing) -> list[Sent]:
         100.0,
         lambda t, i: _pose(place(swing, t), ns(t)),
     )
-    send("/ee_delta", "lam_msgs/msg/EndEffectorDelta", 50.0, lambda t, i: delta(swing, t, 0.02, i))
+    send(
+        "/ee_delta",
+        "lam_msgs/msg/EndEffectorDelta",
+        COMMAND_HZ,
+        lambda t, i: delta(swing, t, 0.02, i),
+    )
     send(
         "/hand/joint_commands",
         "sensor_msgs/msg/JointState",

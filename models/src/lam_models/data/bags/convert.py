@@ -188,7 +188,7 @@ def _encode_camera(
     return out
 
 
-def seconds(opened: Opened) -> float:
+def seconds(recording: Recording) -> float:
     """Of the recording, from its first message to its last."""
-    first_ns, last_ns = opened.recording.span_ns
+    first_ns, last_ns = recording.span_ns
     return (last_ns - first_ns) / NS_PER_S

@@ -24,6 +24,8 @@ from lam_models.sense.align import Sample
 from lam_models.sense.observing import JOINTS, NS_PER_S, POSE, joints_of, pose_of, time_ns
 
 Timeline = Literal["served", "true"]
+# In place of a camera's name: of all that have no latency of their own.
+ALL_CAMERAS = "*"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Timing:
 
     timeline: "served" is what policy_node would have been served at an instant: of what had arrived
         by then. "true" is what was so at that instant, wherever the news of it was.
-    camera_latency_s: how much later than the exposure a picture's stamp is, by camera; it is taken
-        off the stamp.
+    camera_latency_s: how much later than the exposure a picture's stamp is, by camera
+        (ALL_CAMERAS: of the others); it is taken off the stamp.
     action_latency_s: from a command's stamp to the motion. Served, commands count when given and
         measured motion that much later; true, both count when the robot moves.
     """
@@ -46,6 +48,11 @@ class Timing:
     def command_shift_ns(self) -> int:
         """Added to the stamps of commands."""
         return round(self.action_latency_s * NS_PER_S) if self.timeline == "true" else 0
+
+    def camera_shift_ns(self, camera: str) -> int:
+        """Taken off the stamps of a camera."""
+        latencies = self.camera_latency_s
+        return round(latencies.get(camera, latencies.get(ALL_CAMERAS, 0.0)) * NS_PER_S)
 
     @property
     def motion_shift_ns(self) -> int:
@@ -159,7 +166,7 @@ class _Reader:
     def _take_picture(self, raw: Raw, camera: str) -> None:
         number = self._numbers[camera]
         self._numbers[camera] += 1
-        latency_ns = round(self._timing.camera_latency_s.get(camera, 0.0) * NS_PER_S)
+        latency_ns = self._timing.camera_shift_ns(camera)
         self._sample(camera, raw.header_ns, raw, number, latency_ns)
 
     def _take_pose(self, raw: Raw) -> None:

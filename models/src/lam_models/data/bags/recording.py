@@ -20,6 +20,7 @@ from typing import Any
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 from mcap.records import Channel, Schema
+from mcap.summary import Summary
 from mcap_ros2.decoder import DecoderFactory
 
 from lam_models.command import UserError
@@ -27,6 +28,8 @@ from lam_models.command import UserError
 SIDECAR = "episode.json"
 PARTIAL = ".partial"
 _FORMAT_VERSION = 1
+# What the reader raises over a file that is cut off or overwritten.
+_DAMAGE = (McapError, EOFError, struct.error, ValueError)
 # CDR: four bytes of encapsulation, of which the second says the order of bytes.
 _LITTLE_ENDIAN = 1
 
@@ -86,31 +89,37 @@ class Recording:
     def types(self) -> Mapping[str, str]:
         """Message type of each topic that has messages, e.g. "sensor_msgs/msg/JointState"."""
         out: dict[str, str] = {}
-        for file in self.files:
-            with file.open("rb") as stream:
-                try:
-                    summary = make_reader(stream).get_summary()
-                except McapError as error:
-                    raise _broken(file, error) from error
-            if summary is None or summary.statistics is None:
-                raise UserError(f"{file} has no index: mend it with 'lam bags repair'")
+        for summary in self._summaries:
+            counts = summary.statistics.channel_message_counts if summary.statistics else {}
             for number, channel in summary.channels.items():
                 schema = summary.schemas.get(channel.schema_id)
-                if summary.statistics.channel_message_counts.get(number) and schema is not None:
+                if counts.get(number) and schema is not None:
                     out[channel.topic] = schema.name
         return out
 
     @cached_property
     def span_ns(self) -> tuple[int, int]:
         """Arrival of the first message and of the last."""
-        spans = []
+        found = [one.statistics for one in self._summaries if one.statistics is not None]
+        return (
+            min(one.message_start_time for one in found),
+            max(one.message_end_time for one in found),
+        )
+
+    @cached_property
+    def _summaries(self) -> list[Summary]:
+        """The index of each file, all with statistics."""
+        out = []
         for file in self.files:
             with file.open("rb") as stream:
-                summary = make_reader(stream).get_summary()
-            if summary is not None and summary.statistics is not None:
-                found = summary.statistics
-                spans.append((found.message_start_time, found.message_end_time))
-        return min(first for first, _ in spans), max(last for _, last in spans)
+                try:
+                    summary = make_reader(stream).get_summary()
+                except _DAMAGE as error:
+                    raise _broken(file, error) from error
+            if summary is None or summary.statistics is None:
+                raise UserError(f"{file} has no index: mend it with 'lam bags repair'")
+            out.append(summary)
+        return out
 
     def messages(self, topics: Collection[str]) -> Iterator[Raw]:
         """Messages of these topics as they arrived. UserError where a file is damaged."""
@@ -125,7 +134,7 @@ class Recording:
                         if decode is None:
                             decode = decoders[channel.id] = _decoder(factory, file, schema, channel)
                         yield Raw(channel.topic, message.log_time, message.data, decode)
-                except (McapError, EOFError, struct.error) as error:
+                except _DAMAGE as error:
                     raise _broken(file, error) from error
             factory = DecoderFactory()  # Numbers of schemas begin anew with each file.
 
