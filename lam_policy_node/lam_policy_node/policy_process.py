@@ -34,8 +34,13 @@ _WARM_UPS = 2
 
 
 def warm_up(opened: OpenedPolicy) -> float:
-    """Ask it about black pictures, and say how long the last call took [s]."""
+    """Ask it about black pictures, and say how long the last call took [s].
+
+    A policy that can prepare itself for observations of one shape does so before.
+    """
     spec, took_s = opened.spec, 0.0
+    if hasattr(opened.policy, "prepare"):
+        opened.policy.prepare(blank(spec))
     for _ in range(_WARM_UPS):
         started = time.monotonic()
         opened.policy.act(blank(spec))

@@ -27,6 +27,7 @@ from lam_policy_node.observing import (
     rules,
     state_of,
 )
+from lam_policy_node.policy_process import warm_up
 from lam_policy_node.request import Answer, Request, pack_answer, unpack_answer
 from lam_policy_node.worker import PolicyProcess
 
@@ -241,3 +242,22 @@ def test_a_missing_joint_is_named():
     spec = Spec(state={"hand": ("thumb", "pinky")})
     with pytest.raises(UserError, match="no joint 'pinky'"):
         state_of(spec, samples(0))
+
+
+def test_a_policy_prepares_itself_for_what_it_will_see_before_it_acts():
+    called = []
+
+    class Preparing:
+        def prepare(self, observation: Observation) -> None:
+            called.append(("prepare", observation))
+
+        def act(self, observation: Observation) -> None:
+            called.append(("act", observation))
+
+    assert warm_up(OpenedPolicy(Preparing(), Spec(cameras=CAMERAS, state=STATE))) >= 0.0
+    names = [name for name, _ in called]
+    assert names.count("prepare") == 1 and names[0] == "prepare" and "act" in names
+    for _, seen in called:
+        shapes = {name: frame.pixels.shape for name, frame in seen.frames.items()}
+        assert shapes == {"front": (24, 32, 3), "wrist": (24, 24, 3)}
+        assert {name: len(x) for name, x in seen.state.items()} == {"ee": 6, "hand": 2}

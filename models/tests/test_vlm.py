@@ -33,7 +33,7 @@ SPACE = LatentSpec("hands", "hand", (1, 16))
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {kind: vlms.folder(kind, tmp_path_factory.mktemp(kind)) for kind in vlms.KINDS}
+    return {kind: vlms.folder(kind, tmp_path_factory.mktemp(kind)) for kind in vlms.ALL}
 
 
 def made(folder: Path, cameras: int = CAMERAS, **changes: Any) -> VlmBackbone:
@@ -91,7 +91,7 @@ def _as_the_processor_cuts(pixels: torch.Tensor, patch: int, merge: int) -> torc
     return x.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3 * 2 * patch**2)
 
 
-@pytest.mark.parametrize("kind", vlms.KINDS)
+@pytest.mark.parametrize("kind", vlms.ALL)
 @torch.no_grad()
 def test_what_was_read_ahead_need_not_be_read_again(kind: str, folders: dict[str, Path]):
     backbone = made(folders[kind])
@@ -121,7 +121,7 @@ def test_padding_of_the_prompt_is_not_seen(folders: dict[str, Path]):
     assert torch.allclose(short(inputs(short)), long(inputs(long)), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", vlms.KINDS)
+@pytest.mark.parametrize("kind", vlms.ALL)
 @torch.no_grad()
 def test_a_step_asks_the_device_nothing(kind: str, folders: dict[str, Path]):
     backbone = made(folders[kind])
@@ -134,7 +134,7 @@ def test_a_step_asks_the_device_nothing(kind: str, folders: dict[str, Path]):
         assert backbone(Inputs(**fake), ahead).shape == (ROWS, SLOTS, WIDTH)
 
 
-@pytest.mark.parametrize("kind", vlms.KINDS)
+@pytest.mark.parametrize("kind", vlms.ALL)
 @pytest.mark.parametrize("rank", [0, 2])
 def test_what_is_trained_learns_and_nothing_else(kind: str, rank: int, folders: dict[str, Path]):
     backbone = made(folders[kind], lora_rank=rank).train()

@@ -6,17 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import vlms
 
+from lam_models.checkpoint import Spec
 from lam_models.command import UserError
 from lam_models.policy.inputs import Examples, Inputs
 from lam_models.policy.slot_policy import Config, SlotPolicy
 from lam_models.policy.stepping import Stepping
 from lam_models.policy.vlm_choice import Vlm
+from lam_models.stages.fit_policy import policy_spec
+from lam_models.types import Frame, LatentSpec, Observation
 
 ROWS, TOKENS, CODES = 2, 4, 8
+SPACE = LatentSpec("hands", "hand", (1, 16))
 KINDS = ("llava", "qwen2_5_vl", "paligemma")
 
 
@@ -133,6 +138,29 @@ def test_instructions_are_read_when_they_change_only(
     for seed, times in ((0, 1), (0, 1), (1, 2), (1, 2), (0, 3)):
         stepping(inputs(policy, rows=1, seed=seed))
         assert len(read) == times
+
+
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_a_prepared_policy_acts_as_before(in_turn: bool, folders: dict[str, Path]):
+    policy = made(folders["llava"], in_turn)
+    policy._spec = policy_spec(policy.config, [SPACE], has_state=True)
+    seen = [observation(policy._spec, text, seed) for seed, text in enumerate(("push", "lift"))]
+    before = [policy.act(x) for x in seen]
+    policy.prepare(seen[0])
+    for x, chunk in zip(seen, before, strict=True):
+        again = policy.act(x)
+        assert np.allclose(again.delta_ee, chunk.delta_ee, atol=1e-5)
+        assert again.motion_codes is not None and chunk.motion_codes is not None
+        assert (again.motion_codes == chunk.motion_codes).all()
+
+
+def observation(spec: Spec, text: str, seed: int) -> Observation:
+    random = np.random.default_rng(seed)
+    frames = {
+        c.name: Frame(random.integers(0, 256, (c.height, c.width, 3), np.uint8), 0)
+        for c in spec.cameras
+    }
+    return Observation(0, frames, {"ee": random.normal(size=6)}, text)
 
 
 def test_results_are_nobodys_buffers(folders: dict[str, Path]):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers as hf
+from safetensors.torch import save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from lam_models.policy.prismatic import EyeShape, Prismatic
 
 SENTENCE = "what action should the robot take to push lift red cube into drawer open left right"
 SIDE = 32
@@ -30,6 +35,10 @@ EYE = {
     "image_size": SIDE,
     "patch_size": 8,
 }
+PRISMATIC_EYES = (
+    EyeShape(32, 48, 2, patch=8, image_size=SIDE, registers=2, class_token=True, scaled=True),
+    EyeShape(16, 24, 2, patch=8, image_size=SIDE),
+)
 QWEN = LLAMA | {
     "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
 }
@@ -84,17 +93,59 @@ def qwen2_5_vl() -> Any:
     return hf.Qwen2_5_VLForConditionalGeneration(config)
 
 
+def prismatic() -> Any:
+    language = hf.LlamaConfig(**{k: v for k, v in LLAMA.items() if k != "model_type"})
+    return Release(Prismatic(PRISMATIC_EYES, language))
+
+
+class Release:
+    """A model of ours as the folder of a release: its names, and what no output depends on."""
+
+    def __init__(self, model: Prismatic) -> None:
+        self.model = model
+
+    def save_pretrained(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            re.sub(r"^language_model\.", "language_model.model.", name): value.contiguous()
+            for name, value in self.model.state_dict().items()
+        }
+        for part in ("featurizer", "fused_featurizer"):
+            first = {k: v for k, v in tensors.items() if f".{part}.blocks.1." in k}
+            tensors |= {k.replace("blocks.1", "blocks.2"): v + 1 for k, v in first.items()}
+            tensors[f"vision_backbone.{part}.norm.weight"] = torch.ones(3)
+        tensors["vision_backbone.fused_featurizer.attn_pool.latent"] = torch.ones(1, 1, 3)
+        inner = self.model.language_model.config.hidden_size
+        tensors["language_model.lm_head.weight"] = torch.randn(VOCABULARY, inner)
+        names = sorted(tensors)
+        files = {"model-00001-of-00002.safetensors": names[::2], "model-2.safetensors": names[1::2]}
+        for name, held in files.items():
+            save_file({k: tensors[k] for k in held}, path / name)
+        index = {"weight_map": {k: file for file, held in files.items() for k in held}}
+        (path / "model.safetensors.index.json").write_text(json.dumps(index))
+        content = {
+            "model_type": "openvla",
+            "vision_backbone_id": "dinosiglip-vit-so-224px",
+            "text_config": LLAMA,
+        }
+        (path / "config.json").write_text(json.dumps(content))
+
+
 def _tokens() -> dict[str, Any]:
     return {"image_token_id": 39, "video_token_id": 38, "vision_start_token_id": 37}
 
 
+RELEASES = (prismatic,)
 KINDS = {f.__name__: f for f in (llava, paligemma, smolvlm, idefics3, qwen2_vl, qwen2_5_vl)}
+
+
+ALL = KINDS | {f.__name__: f for f in RELEASES}
 
 
 def folder(kind: str, path: Path) -> Path:
     """A folder of `kind`, written by the class itself, with a tokenizer of few words."""
     torch.manual_seed(0)
-    KINDS[kind]().save_pretrained(path)
+    ALL[kind]().save_pretrained(path)
     words = Tokenizer(
         models.WordLevel({"?": 0, **{w: 1 + i for i, w in enumerate(SENTENCE.split())}}, "?")
     )

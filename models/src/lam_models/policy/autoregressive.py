@@ -12,6 +12,7 @@ where UniVLA draws one.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -61,7 +62,7 @@ class InTurn(nn.Module):
         ends = [*range(1, self.tokens), asked.shape[1]]
         x = torch.cat([backbone.begin(inputs, known), asked[:, : ends[0]]], dim=1)
         slots = [backbone.leave(reading.read(x)[:, -ends[0] :])]
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends):
             code = head(slots[-1][:, -1]).argmax(-1)
             first = asked[:, start, None] + self.said(code)[:, None].to(asked.dtype)
             x = torch.cat([first, asked[:, start + 1 : end]], dim=1)

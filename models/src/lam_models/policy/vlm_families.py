@@ -77,6 +77,10 @@ def _see_idefics3(model: Any, images: Images) -> Seen:
     return model.connector(eye.post_layernorm(x))
 
 
+def _see_prismatic(model: Any, images: Images) -> Seen:
+    return model.see(images)
+
+
 def _see_qwen(model: Any, images: Images) -> Seen:
     return vlm_qwen.see(model.visual, images)
 
@@ -89,6 +93,8 @@ _clip = partial(
 FAMILIES: dict[str, Family] = {
     "llava": _clip(_see_llava),
     "paligemma": Family(_see_paligemma, bidirectional=True, first_position=1),
+    # OpenVLA and UniVLA (prismatic.py).
+    "prismatic": Family(_see_prismatic),
     "idefics3": Family(_see_idefics3, language="text_model"),
     "smolvlm": Family(_see_idefics3, language="text_model"),
     "qwen2_vl": _clip(_see_qwen, grid=True),

@@ -201,15 +201,16 @@ class _Placed(_Begun):
 
     def __init__(self, keys: Tensor, values: Tensor, end: int) -> None:
         super().__init__(keys, values)
-        self.end = end
+        self.buffers, self.end = (keys, values), end
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         before, self.end = self.end, self.end + key_states.shape[-2]
-        self.keys[..., before : self.end, :].copy_(key_states)
-        self.values[..., before : self.end, :].copy_(value_states)
-        return self.keys[..., : self.end, :], self.values[..., : self.end, :]
+        keys, values = self.buffers
+        keys[..., before : self.end, :].copy_(key_states)
+        values[..., before : self.end, :].copy_(value_states)
+        return keys[..., : self.end, :], values[..., : self.end, :]
 
     def get_seq_length(self) -> int:
         return self.end

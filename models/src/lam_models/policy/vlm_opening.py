@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lam_models.command import UserError
+from lam_models.policy.prismatic_file import is_prismatic, open_prismatic
 from lam_models.policy.vlm_choice import Vlm
 from lam_models.policy.vlm_families import Family, family_of
 
@@ -23,12 +24,13 @@ def open_model(source: str, precision: str) -> Any:
     """The model without its head of words. UserError where there is none, or of no known family."""
     from transformers import AutoConfig, AutoModel
 
+    dtype = getattr(torch, precision)
+    if is_prismatic(source):
+        return open_prismatic(source, dtype)
     try:
         family_of(AutoConfig.from_pretrained(source))
         # Which kernels are chosen must not depend on what is installed beside.
-        return AutoModel.from_pretrained(
-            source, dtype=getattr(torch, precision), attn_implementation="sdpa"
-        )
+        return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
     except (OSError, ValueError) as error:
         raise UserError(f"no vision-language model at '{source}': {error}") from error
 
