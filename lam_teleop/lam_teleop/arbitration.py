@@ -24,9 +24,8 @@ PERSON = "teleop"
 # By priority. "" is nobody.
 SOURCES = (PERSON, "expert", "policy")
 Part = Literal["arm", "hand"]
-Kind = Literal[
-    "forward", "yields", "hand_over", "disabled", "misnamed", "not_finite", "stale", "ahead"
-]
+Refusal = Literal["yields", "hand_over", "disabled", "misnamed", "not_finite", "stale", "ahead"]
+Kind = Literal["forward"] | Refusal
 
 
 @dataclass(frozen=True)
@@ -159,11 +158,11 @@ class Arbiter:
             self._arm_ns = now_ns
             self._mover = "" if order.still else order.source
 
-    def _refuse(self, order: Order, kind: Kind, words: str, zero_by: str) -> Ruling:
+    def _refuse(self, order: Order, kind: Refusal, words: str, zero_by: str) -> Ruling:
         self.refused[f"{order.source} {kind}"] += 1
         return Ruling(kind, zero_by, words)
 
-    def _fault(self, order: Order, now_ns: int) -> tuple[Kind, str] | None:
+    def _fault(self, order: Order, now_ns: int) -> tuple[Refusal, str] | None:
         """What is wrong with the order itself."""
         if order.said not in ("", order.source):
             words = f"it came on the topic of '{order.source}' and says source '{order.said}'"

@@ -1,8 +1,9 @@
 """A keyboard as a person's input: which keys do what, and when a key counts as released.
 
-A terminal tells of presses only. A key that is held repeats: after the first press there is a pause
-of about half a second, then a press every 30 ms or so. Hence a first press is a nudge of `nudge_ns`;
-from the second on a key counts as held until no press came for somewhat longer than the last gap.
+A terminal tells of presses only. A key that is held repeats: after the first press there is a
+pause of about half a second, then a press every 30 ms or so. Hence a first press is a nudge of
+`nudge_ns`; from the second on a key counts as held until no press came for somewhat longer than
+the last gap.
 One key at a time: terminals repeat the one that was pressed last.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -17,6 +19,7 @@ from lam_teleop.pulse import IDLE, Pulse, Wish
 
 # How long the last zero may take to reach everybody before the process ends.
 _FAREWELL_S = 0.3
+_ECHOES = 64
 
 
 class Person:
@@ -31,7 +34,8 @@ class Person:
         self._space, self._hash = space.latent, space.latent.space_hash
         path = closing_path(space, s.open_posture, s.closed_posture, s.closed_at)
         self.grip = Grip(path)
-        self._said: bytes = b""
+        # A command comes back when later ones are out already.
+        self._said: deque[bytes] = deque(maxlen=_ECHOES)
         self._deltas = node.create_publisher(EndEffectorDelta, s.command_topic, 10)
         self._latents = node.create_publisher(LatentAction, s.latent_topic, 1)
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -53,13 +57,13 @@ class Person:
         latent = self.grip.latent()
         if wish.live and latent is not None:
             command = messages.latent_message(latent, self._space, self._hash, now_ns)
-            self._said = bytes(command.values)
+            self._said.append(bytes(command.values))
             self._latents.publish(command)
 
     def _on_obeyed(self, message: LatentAction) -> None:
         """What others command, and what comes back of our own."""
         known = message.space_hash == self._hash and len(message.values) == self._space.shape[1]
-        if known and bytes(message.values) != self._said:
+        if known and bytes(message.values) not in self._said:
             self.grip.obeyed(np.asarray(message.values, np.float64))
 
     def farewell(self) -> None:

@@ -1,4 +1,4 @@
-"""What an input says at each beat: motions while a person commands, one zero after, then nothing."""
+"""What an input says a beat: motions while a person commands, then one zero, then silence."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,7 +70,7 @@ seldom = settings(
 
 
 def play(story: list[Event], then_ns: int = 0) -> list[Out]:
-    """What goes out while a story happens and for a while after it; time is ticked on in between."""
+    """What goes out while a story happens and for a while after; time ticks on in between."""
     arbiter, now_ns, out = Arbiter(RULES), 10**18, []
 
     def tick() -> None:
@@ -105,7 +106,7 @@ def times(story: list[Event]) -> list[tuple[int, Event]]:
 @given(stories)
 def test_never_two_sources_in_one_period(story):
     sent = [each for each in play(story) if each.order is not None]
-    for one, other in zip(sent, sent[1:], strict=False):
+    for one, other in itertools.pairwise(sent):
         if one.source != other.source:
             assert other.now_ns - one.now_ns >= RULES.period_ns
 
@@ -167,7 +168,7 @@ def test_a_zero_of_the_arbiter_always_ends_a_motion(story):
 @given(stories)
 def test_at_a_hand_over_a_moving_arm_is_stopped_first(story):
     arm = [each for each in play(story) if each.arm]
-    for before, each in zip(arm, arm[1:], strict=False):
+    for before, each in itertools.pairwise(arm):
         if before.moves and each.moves:
             assert before.source == each.source
 

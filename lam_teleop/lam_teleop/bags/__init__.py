@@ -1,0 +1,1 @@
+"""Recording of episodes as MCAP bags, free of ROS."""
