@@ -152,8 +152,8 @@ class Run:
         planned = None if answer is None else self._obey(answer, now_ns, mono_ns)
         if self._worker.death:
             self._fail(self._worker.death)
-        thinking_s = self._worker.thinking_s(mono_ns)
-        if thinking_s is not None and thinking_s > self._conduct.model_timeout_s:
+        thinking_s = self._thinking_s(now_ns, mono_ns)
+        if thinking_s > self._conduct.model_timeout_s:
             reason = f"the policy did not answer for {thinking_s:.2g} s"
             self._worker.close(reason)
             self._fail(reason)
@@ -206,6 +206,14 @@ class Run:
         self._asking.forget()
         self.drive.plan.clear()
         self._valid_from = self._numbers + 1
+
+    def _thinking_s(self, now_ns: int, mono_ns: int) -> float:
+        """For how long the policy has been at its question, by whichever clock says less.
+
+        Where time is simulated, a machine that is busy with other things is no fault of the policy.
+        """
+        thinking_s = self._worker.thinking_s(mono_ns)
+        return min(thinking_s or 0.0, (now_ns - self._question.stamp_ns) / 1e9)
 
     def _fail(self, reason: str) -> None:
         self.fault = self.fault or reason

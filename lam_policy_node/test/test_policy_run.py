@@ -180,6 +180,13 @@ def test_a_policy_that_thinks_too_long_is_ended():
     assert "did not answer for" in bench.run.fault and bench.thinker.death == bench.run.fault
 
 
+def test_a_policy_is_not_blamed_for_a_slow_simulation():
+    bench = Bench(model_timeout_s=0.3)
+    bench.moving()
+    assert bench.run.hear(bench.now_ns + 10 * MS, bench.now_ns + 10_000 * MS) is None
+    assert not bench.run.fault
+
+
 def test_an_answer_that_comes_too_late_is_counted_and_not_obeyed():
     bench = Bench()
     bench.picture()
