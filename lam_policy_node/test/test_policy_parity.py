@@ -55,7 +55,7 @@ class FakeNode:
 
 
 class Asked:
-    """A worker that answers nothing and remembers what it was asked, decoded as its process does."""
+    """A worker that answers nothing and keeps what it was asked, decoded as its process does."""
 
     death = ""
 
