@@ -191,6 +191,11 @@ def finger(t: float) -> float:
     return 0.02 + 0.02 * np.sin(2.0 * t)
 
 
+def fingers(swing: Swing, t: float) -> tuple[float, float]:
+    """At rest in episodes with pauses."""
+    return (0.0, 0.0) if swing.still_s else (finger(t), finger(t))
+
+
 def messages(swing: Swing) -> list[Sent]:
     """The streams of an episode as they arrive, with jitter."""
     rng = np.random.default_rng(swing.seed)
@@ -225,7 +230,7 @@ def messages(swing: Swing) -> list[Sent]:
         "/joint_states",
         "sensor_msgs/msg/JointState",
         100.0,
-        lambda t, i: _joints(("arm", *FINGERS), (t, finger(t), finger(t)), ns(t)),
+        lambda t, i: _joints(("arm", *FINGERS), (t, *fingers(swing, t)), ns(t)),
     )
     send(
         "/ee_pose",
@@ -243,7 +248,7 @@ def messages(swing: Swing) -> list[Sent]:
         "/hand/joint_commands",
         "sensor_msgs/msg/JointState",
         20.0,
-        lambda t, i: _joints(FINGERS, (finger(t), finger(t)), ns(t)),
+        lambda t, i: _joints(FINGERS, fingers(swing, t), ns(t)),
     )
     return sorted(out, key=lambda sent: sent.arrived_ns)
 

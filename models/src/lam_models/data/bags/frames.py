@@ -41,7 +41,8 @@ IMAGE = "observation.images."
 SUCCESS = "success"
 
 Image = UInt8[np.ndarray, "height width 3"]
-Columns = Mapping[str, Shaped[np.ndarray, "frames size"]]
+# Pieces differ in length, so that the axes have no names.
+Columns = Mapping[str, Shaped[np.ndarray, "_ _"]]
 
 
 @dataclass(frozen=True)
