@@ -83,6 +83,18 @@ def test_pretrained_policies_begin_with_what_video_taught(work: Work):
             assert near < np.abs(scratch[key] - latent[key]).mean()
 
 
+def same(first: Path, second: Path) -> bool:
+    one, other = open_checkpoint(first).tensors, open_checkpoint(second).tensors
+    return all(np.array_equal(value, other[name]) for name, value in one.items())
+
+
+def test_vpt_learns_what_was_read_and_with_all_labels_is_the_upper_bound(work: Work):
+    assert not same(find("vpt")(work), find("action_vla")(work))
+    known = replace(work, episodes=0, folder=work.folder / "all_known")
+    assert same(find("vpt")(known), find("action_vla")(known))
+    assert same(find("scratch")(known), find("action_vla")(known))
+
+
 def test_bins_are_bins(work: Work):
     assert open_checkpoint(find("openvla_bins")(work)).config["read_out"] == "bins"
     assert open_checkpoint(find("scratch")(work)).config["read_out"] == "regression"
