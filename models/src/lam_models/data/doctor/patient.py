@@ -21,7 +21,8 @@ from lam_models.data.doctor.thumbnails import Thumbnails
 from lam_models.data.lerobot_layout import Feature, Info
 from lam_models.data.lerobot_read import Episode
 
-Rows = Shaped[np.ndarray, "frames size"]
+# Frames by size; nothing binds the lengths of two episodes.
+Rows = Shaped[np.ndarray, "_ _"]
 OnEpisodes = Callable[[int], None]
 
 
@@ -91,7 +92,7 @@ class Patient:
         return [(position, rows) for position, rows in pairs if rows is not None]
 
 
-def span_s(patient: Patient, frames: float) -> str:
+def span_s(patient: Patient, frames: int | float) -> str:
     """A number of frames in words, as seconds."""
     return f"{frames / patient.fps:.3g} s"
 
