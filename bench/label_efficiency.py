@@ -10,8 +10,9 @@ number of steps. UniPi and OpenVLA's bins stand beside them at one number of lab
 A cell is one recipe with one number of labels, condition and seed. It is saved in
 out/bench/label_efficiency when it is measured, together with all that was trained, so that an
 interrupted run goes on where it stopped, seed after seed; so_far.png there is the figure of the
-seeds that are done. 66 cells a seed, one core each; of the defaults (0.3 s a step of the `small`
-policy) a seed takes about 8 hours of one core, all three 24. LAPA's claim, that video helps and most where labels are few, is judged over the seeds.
+seeds that are done. 66 cells a seed, one core each; at 0.3 s a step of the `small` policy a seed
+takes about 8 hours of one core, all three 24. LAPA's claim, that video helps and most where labels
+are few, is judged over the seeds.
 """
 
 from __future__ import annotations
