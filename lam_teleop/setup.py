@@ -12,7 +12,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy", "jaxtyping"],
+    install_requires=["setuptools", "numpy", "jaxtyping", "mcap", "pyyaml", "zstandard"],
     zip_safe=True,
     maintainer="lam-ros maintainers",
     maintainer_email="maintainers@lam-ros.org",
@@ -24,6 +24,10 @@ setup(
             "keyboard_node = lam_teleop.keyboard_node:main",
             "joy_node = lam_teleop.joy_node:main",
             "record_node = lam_teleop.record_node:main",
+        ],
+        "lam.commands": [
+            "bags.info = lam_teleop.bags.info_command",
+            "bags.repair = lam_teleop.bags.repair_command",
         ],
     },
 )

@@ -56,7 +56,7 @@ class Contents:
     @property
     def span_ns(self) -> tuple[int, int]:
         """Log time of the first message and of the last; zeros without any."""
-        chunks = [chunk for chunk in self.chunks if chunk.message_index_offsets]
+        chunks = [chunk for chunk in self.chunks if chunk.message_end_time]
         if not chunks:
             return 0, 0
         first = min(chunk.message_start_time for chunk in chunks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,14 +31,14 @@ Entries = dict[int, list[tuple[int, int]]]
 class Scan:
     """A file read from its start: what is whole in it.
 
-    end: offset after the last whole chunk. tail_indexes: the message indexes of that chunk, which
-    may be missing in the file. is_finished: the file ends as it should.
+    end: offset after the last whole chunk. tail: log time and offset of that chunk's messages by
+    channel: their indexes may be missing in the file. is_finished: the file ends as it should.
     """
 
     contents: Contents
     end: int
     size: int
-    tail_indexes: bytes = b""
+    tail: Entries = field(default_factory=dict)
     is_finished: bool = False
 
     @property
@@ -73,8 +73,10 @@ def _take(found: Scan, opcode: int, length: int, start: int, file: BinaryIO) -> 
             _take_chunk(found, Chunk.read(ReadDataStream(file)), start, after)
         except (McapError, CRCValidationError, zstandard.ZstdError, struct.error, ValueError):
             return False
-    elif opcode == Opcode.MESSAGE_INDEX:
-        pass  # Made again from the chunk: the file may end among them.
+    elif opcode == Opcode.MESSAGE_INDEX and found.contents.chunks:
+        last = found.contents.chunks[-1]
+        last.message_index_offsets[ReadDataStream(file).read2()] = start
+        last.message_index_length = after - last.chunk_start_offset - last.chunk_length
     elif opcode in (Opcode.MESSAGE, Opcode.SCHEMA, Opcode.CHANNEL):
         raise UserError(f"{file.name} has messages outside chunks; only chunked files are repaired")
     elif opcode == Opcode.FOOTER:
@@ -112,10 +114,7 @@ def _take_chunk(found: Scan, chunk: Chunk, start: int, after: int) -> None:
         contents.counts.setdefault(number, 0)
     for number, records in entries.items():
         contents.counts[number] = contents.counts.get(number, 0) + len(records)
-    builder = RecordBuilder()
-    offsets = write_indexes(builder, entries, after)
-    found.tail_indexes = builder.end()
-    found.end = after
+    found.end, found.tail = after, entries
     contents.chunks.append(
         ChunkIndex(
             chunk_length=after - start,
@@ -124,8 +123,8 @@ def _take_chunk(found: Scan, chunk: Chunk, start: int, after: int) -> None:
             compressed_size=len(chunk.data),
             message_start_time=chunk.message_start_time,
             message_end_time=chunk.message_end_time,
-            message_index_length=len(found.tail_indexes),
-            message_index_offsets=offsets,
+            message_index_length=0,
+            message_index_offsets={},
             uncompressed_size=chunk.uncompressed_size,
         )
     )
@@ -136,11 +135,15 @@ def mend(path: Path) -> Scan:
     found = scan(path)
     if found.is_finished:
         return found
+    builder = RecordBuilder()
+    if chunks := found.contents.chunks:
+        chunks[-1].message_index_offsets = write_indexes(builder, found.tail, found.end)
+        chunks[-1].message_index_length = builder.count
+    indexes = builder.end()
     with path.open("r+b") as file:
         file.truncate(found.end)
         file.seek(found.end)
-        file.write(found.tail_indexes)
-        file.write(ending(found.contents, found.end + len(found.tail_indexes)))
+        file.write(indexes + ending(found.contents, found.end + len(indexes)))
         file.flush()
         os.fsync(file.fileno())
     return found
