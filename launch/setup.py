@@ -15,7 +15,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", sorted(glob("launch/*.launch.xml"))),
         (f"share/{NAME}/robots", sorted(glob("robots/*.yaml"))),
-        (f"share/{NAME}/config", sorted(glob("config/*.xml"))),
+        (f"share/{NAME}/config", sorted(glob("config/*"))),
     ],
     install_requires=["setuptools", "numpy", "opencv-python-headless", "pyyaml", "rich"],
     zip_safe=True,
