@@ -15,18 +15,22 @@ _DELTA = "lam_msgs/msg/EndEffectorDelta"
 _HAND = ("sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory")
 _ARRAY = "std_msgs/msg/Float64MultiArray"
 _COMPRESSED = "/compressed"
-# How the recorder names what a topic is for.
-HAND_ROLE = "hand_command"
+# How recorders name what a topic is for.
+HAND_ROLES = ("hand_command", "hand")
 
 
 @dataclass(frozen=True)
 class Robot:
-    """What a robot's file says of its streams; the defaults are those of policy_node."""
+    """What a robot's file says of its streams; the defaults are those of policy_node.
+
+    hand_topic: what arbiter_node passes on to the hand, "" where the file does not say.
+    """
 
     cameras: Mapping[str, str]
     joint_topic: str = "/joint_states"
     pose_topic: str = "/ee_pose"
     command_topic: str = "/ee_delta"
+    hand_topic: str = ""
     base_frame: str = "base_link"
     ages: Ages = field(default_factory=Ages)
 
@@ -48,8 +52,9 @@ class Topics:
 
 
 def robot_of(content: Mapping[str, Any]) -> Robot:
-    """Of a robot's parameter file: the part that policy_node reads."""
+    """Of a robot's parameter file: what policy_node reads of it, and who commands the hand."""
     values = content.get("policy_node", {}).get("ros__parameters", {})
+    arbiter = content.get("arbiter_node", {}).get("ros__parameters", {})
     if not values.get("cameras"):
         raise UserError("the robot's file names no cameras (policy_node.cameras)")
     names, topics = values["cameras"], values.get("camera_topics", [])
@@ -66,6 +71,7 @@ def robot_of(content: Mapping[str, Any]) -> Robot:
         joint_topic=absolute(values.get("joint_topic", default.joint_topic)),
         pose_topic=absolute(values.get("ee_pose_topic", default.pose_topic)),
         command_topic=absolute(values.get("command_topic", default.command_topic)),
+        hand_topic=absolute(arbiter.get("hand_topic", "")),
         base_frame=values.get("base_frame", default.base_frame),
         ages=ages,
     )
@@ -123,10 +129,10 @@ def _hand_topic(recording: Recording, robot: Robot, wanted: str) -> str:
         if types[wanted] not in kinds:
             raise UserError(f"{wanted} is {types[wanted]}; known for hands: {', '.join(kinds)}")
         return wanted
-    by_role = [name for name, role in roles.items() if role == HAND_ROLE and name in types]
-    found = by_role or [
-        name for name, kind in types.items() if kind in _HAND and name != robot.joint_topic
-    ]
+    by_role = [name for name, role in roles.items() if role in HAND_ROLES and name in types]
+    by_robot = [robot.hand_topic] if types.get(robot.hand_topic) in kinds else []
+    by_type = [name for name, kind in types.items() if kind in _HAND and name != robot.joint_topic]
+    found = by_robot or by_role or by_type
     if len(found) > 1:
         raise UserError(
             f"which one commands the hand: {', '.join(sorted(found))}? Say --hand-topic"
