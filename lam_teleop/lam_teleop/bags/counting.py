@@ -17,6 +17,8 @@ _WINDOW = 51
 _FEWEST = 8
 _LEARN_EVERY = 8
 _GAP, _BURST = 1.5, 0.5
+# A rhythm: this share of the intervals is so near the usual one.
+_MOSTLY, _NEAR = 0.7, 0.3
 # A number this far ahead is another sender or a restarted one, no loss.
 _MOST_SKIPPED = 1000
 
@@ -39,7 +41,7 @@ class Rhythm:
         self._intervals.append(interval_ns)
         self._seen += 1
         if self._seen >= _FEWEST and (self._seen % _LEARN_EVERY == 0 or not self.period_ns):
-            self.period_ns = median(self._intervals)
+            self.period_ns = self._steady()
         if not self.period_ns:
             return 0
         periods = interval_ns / self.period_ns
@@ -52,6 +54,12 @@ class Rhythm:
         if periods >= _BURST:
             self._owed = 0
         return 0
+
+    def _steady(self) -> float:
+        """The usual interval; 0 where none is usual: then nothing can be expected."""
+        usual = median(self._intervals)
+        near = sum(abs(interval - usual) < _NEAR * usual for interval in self._intervals)
+        return usual if near >= _MOSTLY * len(self._intervals) else 0.0
 
 
 class Numbering:

@@ -48,18 +48,17 @@ def _line(folder: Path) -> str:
 
     episode, found = _read(folder)
     state = episode.outcome if found.is_finished else "unfinished: lam bags repair"
-    return (
-        f"{folder.name}  {_seconds(found):6.1f} s  {megabytes(found.size):>9}  {_lost(episode):>8}  "
-        f"{state}  {episode.instruction}"
-    )
+    figures = f"{_seconds(found):6.1f} s  {megabytes(found.size):>9}  {_lost(episode):>8}"
+    return f"{folder.name}  {figures}  {state}  {episode.instruction}"
 
 
 def _page(folder: Path) -> str:
     from lam_teleop.bags.watching import megabytes
 
     episode, found = _read(folder)
+    figures = f"{_seconds(found):.1f} s, {megabytes(found.size)}"
     lines = [
-        f"{episode.episode_id}: {_seconds(found):.1f} s, {megabytes(found.size)}, {episode.outcome}",
+        f"{episode.episode_id}: {figures}, {episode.outcome}",
         f"instruction: {episode.instruction or '-'}   operator: {episode.operator_name or '-'}",
     ]
     if episode.note:

@@ -41,6 +41,7 @@ class Closed:
     episode_id: str
     elapsed_ns: int
     folder: Path | None
+    outcome: str = "unknown"
     lost: int = 0
 
 
@@ -168,7 +169,7 @@ class Recorder:
         self._writer = None
         if outcome == "discarded":
             writer.discard()
-            return Closed(self._episode.episode_id, elapsed_ns, None)
+            return Closed(self._episode.episode_id, elapsed_ns, None, outcome)
         if outcome != "unknown":
             self._episode.outcome = outcome
         if note:
@@ -177,7 +178,7 @@ class Recorder:
         writer.episode = self._snapshot()
         folder = writer.close()
         lost = sum(facts["lost"] for facts in writer.episode.topics.values())
-        return Closed(self._episode.episode_id, elapsed_ns, folder, lost)
+        return Closed(self._episode.episode_id, elapsed_ns, folder, self._episode.outcome, lost)
 
     def annotate(self, now_ns: int, text: str, outcome: str = "unknown") -> None:
         """Say something of the running episode; an outcome other than unknown is kept."""

@@ -29,9 +29,8 @@ def run(args: argparse.Namespace) -> int:
             finished += 1
             continue
         cut = f", {done.cut_bytes} bytes at its end cut" if done.cut_bytes else ""
-        print(
-            f"{done.folder.name}: {done.message_count} messages in {done.duration_s:.2f} s kept{cut}"
-        )
+        kept = f"{done.message_count} messages in {done.duration_s:.2f} s kept"
+        print(f"{done.folder.name}: {kept}{cut}")
     if finished:
         print(f"{finished} finished before, not touched")
     return int(failed > 0)

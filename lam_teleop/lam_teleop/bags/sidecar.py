@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,17 @@ def write_metadata(
     }
     text = yaml.safe_dump({"rosbag2_bagfile_information": content}, sort_keys=False)
     _replace(folder / METADATA, text, durable=True)
+
+
+def software_commit() -> str:
+    """Of the checkout this file lies in, "" where it lies in none."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        where = Path(__file__).resolve().parent
+        done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
 
 
 def _times(topics: Sequence[BagTopic], span_ns: tuple[int, int]) -> dict[str, Any]:
