@@ -23,7 +23,7 @@ class PolicySettings:
     policy: str = setting("", "folder of the policy", read_only=False)
     device: str = setting("cpu", "where the policy runs, as torch names it: cpu, cuda, cuda:1")
     load_timeout_s: float = setting(
-        60.0, "the policy must be loaded and warm after this", low=1.0, high=3600.0, unit="s"
+        300.0, "the policy must be loaded and warm after this", low=1.0, high=3600.0, unit="s"
     )
     dry_run: bool = setting(False, "compute and judge commands, but send none")
 

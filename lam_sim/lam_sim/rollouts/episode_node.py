@@ -33,7 +33,7 @@ from lam_sim.worlds import EpisodeJob
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MANAGED = ("policy_node", "retarget_node")
 # Wall time, on a machine that is busy with other things.
-READY_S, ANSWER_S, SLOWEST = 180.0, 60.0, 40.0
+READY_S, ANSWER_S, SLOWEST = 360.0, 60.0, 40.0
 _POLL_S = 0.1
 
 

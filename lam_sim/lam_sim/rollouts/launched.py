@@ -49,8 +49,11 @@ class Launched:
         """Why the nodes do not run any more, one sentence; "" while they do."""
         if self._process.poll() is None:
             return ""
-        last = self._said().strip().splitlines()[-1:] or ["it said nothing"]
-        return f"the nodes ended ({last[0]}); see {self._output}"
+        lines = self._said().strip().splitlines() or ["it said nothing"]
+        # What went wrong comes before how all the others were stopped for it.
+        wrong = [line for line in lines if "[ERROR]" in line or " failed: " in line]
+        told = " ".join((wrong or lines[-1:])[0].split())
+        return f"the nodes ended ({told}); see {self._output}"
 
     def refused(self) -> bool:
         """Whether somebody else has the domain."""
