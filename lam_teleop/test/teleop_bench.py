@@ -82,14 +82,14 @@ class Bench:
 
 @contextmanager
 def bench(*kinds: Callable[..., Any], **parameters: Any) -> Iterator[Bench]:
-    """Running nodes of these kinds; the parameters are the last one's."""
+    """Running nodes of these kinds with the same parameters."""
     context = Context()
     rclpy.init(context=context, domain_id=DOMAIN)
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     try:
-        *first, last = kinds
-        nodes = [kind(context=context) for kind in first]
-        made = Bench(context, *nodes, last(context=context, parameter_overrides=overrides))
+        made = Bench(
+            context, *(kind(context=context, parameter_overrides=overrides) for kind in kinds)
+        )
         yield made
         made.close()
     finally:

@@ -94,6 +94,7 @@ def test_a_person_takes_over_from_a_policy_and_gives_it_back(robot):
 
     robot.move("teleop", 0.0)
     b.until(lambda: robot.sources()[-1] == NUMBERS["policy"], lambda: robot.move("policy"))
+    b.until(lambda: robot.owner() == "policy")
     assert [m.data for m in robot.owners if m.data != "none"] == ["policy", "teleop", "policy"]
     for name in ("policy", "teleop"):
         numbers = [m.sequence for m in robot.arm if m.source == NUMBERS[name]]

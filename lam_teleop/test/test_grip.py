@@ -30,7 +30,9 @@ def test_a_gripper_goes_all_the_way_and_never_back(name):
     coder, grip, places = SPACE.coder(name), Grip(PATH), []
     for value in np.linspace(0.0, 1.0, 41):
         grip.value = float(value)
-        places.append(float(coder.decode(grip.latent())[0]))
+        latent = grip.latent()
+        assert latent is not None
+        places.append(float(coder.decode(latent)[0]))
     span = coder.modality.upper[0] - coder.modality.lower[0]
     steps = np.diff(places) * np.sign(places[-1] - places[0])
     assert abs(places[-1] - places[0]) > 0.9 * span
@@ -73,7 +75,9 @@ def test_taking_over_leaves_the_hand_where_it_is(seed):
 def test_closing_goes_on_from_where_the_hand_is(value):
     known, grip = Grip(PATH), Grip(PATH)
     known.value = value
-    grip.obeyed(known.latent())
+    latent = known.latent()
+    assert latent is not None
+    grip.obeyed(latent)
     grip.move(0.0)
     assert grip.value == pytest.approx(value, abs=0.05)
 
@@ -93,6 +97,7 @@ def test_each_release_is_one_zero_then_silence(story):
     said = [pulse.beat(Wish(live, velocity if live else np.zeros(6))) for live in story]
     for at, (live, motion) in enumerate(zip(story, said, strict=True)):
         if live:
+            assert motion is not None
             np.testing.assert_allclose(motion, 0.05 * velocity)
         elif at and story[at - 1]:
             assert motion is not None and not motion.any()
