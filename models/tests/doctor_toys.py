@@ -74,7 +74,7 @@ def write(path: Path, episodes: list[Recorded]) -> Path:
     return path
 
 
-def edit_column(root: Path, key: str, change: Callable[[np.ndarray], None]) -> None:
+def edit_column(root: Path, key: str, change: Callable[[np.ndarray], object]) -> None:
     """Change a column of the data file in place, as (frames, size)."""
     table = pq.read_table(root / DATA)
     field = table.schema.field(key)
