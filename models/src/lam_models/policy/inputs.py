@@ -49,10 +49,12 @@ class Examples(Inputs):
     """Inputs with what is to be learnt from them.
 
     chunk: steps of an end-effector delta (m, rad) and a hand latent, of the first rows.
+    waypoint: where the end effector goes next, base frame (m), of the rows that have a chunk.
     codes, values: the motion latent, as codes or, of a continuous space, as values, of the last.
     """
 
     chunk: Float[Tensor, "labelled steps numbers"] | None = None
+    waypoint: Float[Tensor, "labelled 3"] | None = None
     codes: Int64[Tensor, "moving tokens"] | None = None
     values: Float[Tensor, "moving tokens dim"] | None = None
 

@@ -34,6 +34,7 @@ from lam_models.policy.inputs import Examples, Inputs, observed, word_rows
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.views import varied
 from lam_models.policy.vlm_choice import Vlm
+from lam_models.policy.waypoint import Waypoint, missed
 from lam_models.strict_json import from_json
 from lam_models.types import ActionChunk, LatentSpec, Observation
 
@@ -51,11 +52,12 @@ class Config:
     channels, blocks, maps, glimpses: of the eye of each camera.
     vlm: in place of the small backbone; channels to glimpses, depth and heads are then not used.
     slots: beside those of the motion latent. read_out: a name of read_out_kinds.READ_OUTS.
+    waypoints: whether the read-out is told the way to where the hand goes next (waypoint.py).
     motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
         is 0, of `motion_dim` numbers.
     greatest_delay: steps by which a chunk may begin after its observation.
     shift, tint, state_noise: as views.varied takes them.
-    motion_weight: of the motion latent's loss beside that of the actions.
+    motion_weight, waypoint_weight: of their losses beside that of the actions.
     """
 
     cameras: tuple[str, ...] = ("front", "wrist")
@@ -72,7 +74,9 @@ class Config:
     read_out_depth: int = 2
     chunk_steps: int = 16
     dt_s: float = 0.05
-    latent_dim: int = 16
+    latent_dim: int = 32
+    waypoints: bool = True
+    waypoint_weight: float = 1.0
     motion_tokens: int = 0
     motion_codes: int = 0
     motion_dim: int = 0
@@ -141,10 +145,11 @@ class SlotPolicy(nn.Module):
     Config = Config
     takes_committed = True
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, vlm: Any = None) -> None:
+        """vlm: in place of the vision-language model of the config's source."""
         super().__init__()
         self.config = c = config
-        self.backbone = make_backbone(c)
+        self.backbone = make_backbone(c, vlm)
         self.read_out = make_read_out(
             c.read_out,
             condition_width=c.width,
@@ -154,6 +159,8 @@ class SlotPolicy(nn.Module):
             depth=c.read_out_depth,
             heads=c.heads,
         )
+        if c.waypoints:
+            self.waypoint = Waypoint(c.width)
         if c.motion_tokens:
             self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
         self.in_turn = make_in_turn(c, self.backbone)
@@ -172,13 +179,27 @@ class SlotPolicy(nn.Module):
         c, slots = self.config, self._slots(batch)
         total, logged = slots.sum() * 0.0, {}
         if batch.chunk is not None:
-            loss, parts = self.read_out.loss(slots[: len(batch.chunk)], batch.chunk)
+            labelled = len(batch.chunk)
+            condition, place = self._with_way(slots[:labelled], batch.state[:labelled])
+            loss, parts = self.read_out.loss(condition, batch.chunk)
             total, logged = total + loss, {"action": loss.detach(), **parts}
+            if place is not None and batch.waypoint is not None:
+                off = missed(place, batch.waypoint)
+                total, logged = (
+                    total + c.waypoint_weight * off,
+                    {**logged, "waypoint": off.detach()},
+                )
         if c.motion_tokens and (batch.codes is not None or batch.values is not None):
             loss, parts = self._motion_loss(slots, batch)
             weight = c.motion_weight if batch.chunk is not None else 1.0
             total, logged = total + weight * loss, {**logged, "motion": loss.detach(), **parts}
         return total, logged
+
+    def _with_way(
+        self, slots: Float[Tensor, "batch slots width"], state: Float[Tensor, "batch features"]
+    ) -> tuple[Float[Tensor, "batch more width"], Float[Tensor, "batch 3"] | None]:
+        """What the read-out reads, and where the hand goes next."""
+        return self.waypoint(slots, state[:, :3]) if self.config.waypoints else (slots, None)
 
     def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:
         found = self.motion(slots[:, : self.config.motion_tokens])
@@ -196,7 +217,7 @@ class SlotPolicy(nn.Module):
             return self.backbone(inputs, *known)
         return self.in_turn(self.backbone, self.motion, inputs, *known)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def answer(
         self, inputs: Inputs, *known: Any
     ) -> tuple[Float[Tensor, "batch steps numbers"], Int64[Tensor, "batch tokens"] | None]:
@@ -206,7 +227,8 @@ class SlotPolicy(nn.Module):
         """
         slots = self._slots(inputs, *known)
         noise = slots.new_zeros(len(slots), *self.read_out.shape)
-        chunk = self.read_out.read(slots, noise)
+        condition, _ = self._with_way(slots, inputs.state)
+        chunk = self.read_out.read(condition, noise)
         tokens = self.config.motion_tokens
         codes = self.motion(slots[:, :tokens]).argmax(-1) if self.config.motion_codes else None
         return chunk, codes

@@ -23,6 +23,7 @@ from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
 from lam_models.policy.readouts import DELTA
+from lam_models.stages.waypoints import next_waypoints
 from lam_models.types import LatentSpec
 
 # 29.97 frames a second count as 30.
@@ -72,6 +73,7 @@ class Demonstrations:
     frames_a_step: rows from one step of a chunk to the next.
     features: of the poses, zeros where `has_state` is False. words: of each episode.
     actions: of the step that begins at a row: delta (m, rad), then the hand latent.
+    waypoints: where the end effector goes next (m), None where its poses or the actions lack.
     """
 
     caches: tuple[FrameCache, ...]
@@ -84,6 +86,7 @@ class Demonstrations:
     actions: Float32[np.ndarray, "rows numbers"] | None
     motion: Motion | None
     hand: str = ""
+    waypoints: Float32[np.ndarray, "rows 3"] | None = None
 
     @property
     def content_hash(self) -> str:
@@ -130,6 +133,11 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
     features = _features(cache)
     own = None if wanted.pseudo is not None else wanted.space
     coder = None if own is None else _coder(path, cache, own, wanted.hand)
+    actions = _actions(cache, coder, lasts, step) if coder else _pseudo(dataset, cache, wanted)
+    waypoints = None
+    if features is not None and actions is not None:
+        spans = [(one.start, one.stop) for one in cache.episodes]
+        waypoints = next_waypoints(features[:, :3], actions[:, DELTA:], spans)
     return Demonstrations(
         caches=caches,
         episode_of=episode_of,
@@ -138,9 +146,10 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         features=np.zeros((count, POSE_FEATURES), np.float32) if features is None else features,
         has_state=features is not None,
         words=wanted.read_words(cache.instructions),
-        actions=_actions(cache, coder, lasts, step) if coder else _pseudo(dataset, cache, wanted),
+        actions=actions,
         motion=None if wanted.motion is None else _motion(dataset, cache, wanted.motion),
         hand="" if coder is None else coder.modality.name,
+        waypoints=waypoints,
     )
 
 

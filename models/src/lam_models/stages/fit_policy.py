@@ -39,6 +39,8 @@ from lam_models.types import LatentSpec
 
 KIND = "slot_policy"
 AXES = "base"
+# Parts of a policy that are learnt anew from every set of labelled episodes.
+_OF_ACTIONS = ("read_out.", "waypoint.")
 # What a policy takes over from the one before only where nothing else is asked for.
 SHAPES = (
     "cameras",
@@ -158,6 +160,8 @@ def _fitted(config: Config, material: Material) -> Config:
     changes: dict[str, Any] = {}
     if material.space is not None:
         changes["latent_dim"] = material.space.dim
+        known = all(one.waypoints is not None for one in material.labelled)
+        changes["waypoints"] = config.waypoints and known
     if (motion := material.motion) is not None:
         tokens, dim = motion.space.shape
         found = {
@@ -204,10 +208,10 @@ def _model(settings: PolicySettings, config: Config, before: Checkpoint | None) 
         kept = {
             name: torch.from_numpy(np.array(value)).float()
             for name, value in before.tensors.items()
-            if not name.startswith("read_out.")
+            if not name.startswith(_OF_ACTIONS)
         }
         missing, unexpected = model.load_state_dict(kept, strict=False)
-        if unexpected or any(not name.startswith(("read_out.", "motion.")) for name in missing):
+        if unexpected or any(not name.startswith((*_OF_ACTIONS, "motion.")) for name in missing):
             raise UserError(f"{settings.after} does not fit: {[*missing, *unexpected][:3]}")
     return model
 
@@ -225,6 +229,9 @@ def _standardise(model: SlotPolicy, material: Material, data: PolicyData) -> Non
         rows = data.labelled.gather(actions)
         mean, deviation = _statistics(rows)
         model.read_out.units.standardise(mean[:6], deviation[:6])
+        if model.config.waypoints:
+            places = [one.waypoints for one in material.labelled if one.waypoints is not None]
+            model.waypoint.standardise(*_statistics(data.labelled.gather(places)))
         if hasattr(model.read_out, "learn_bins"):
             model.read_out.learn_bins(rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Drawn:
 
     def __init__(self, demonstrations: Sequence[Demonstrations], rows: Sequence[np.ndarray]):
         self.demonstrations = tuple(demonstrations)
+        self._to_waypoints = all(one.waypoints is not None for one in demonstrations)
         self._which = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
         self._rows = np.concatenate([np.zeros(0, np.int64), *rows])
 
@@ -67,7 +68,10 @@ class Drawn:
             mine = np.flatnonzero(which == index)
             order.append(mine)
             one = self.demonstrations[index]
-            parts.append(_examples(one, rows[mine], delays[mine], steps, motion))
+            made = _examples(one, rows[mine], delays[mine], steps, motion)
+            if steps and self._to_waypoints and one.waypoints is not None:
+                made = replace(made, waypoint=torch.from_numpy(one.waypoints[rows[mine]]))
+            parts.append(made)
         back = np.argsort(np.concatenate(order))
         return _reordered(_joined(parts), torch.from_numpy(back))
 
