@@ -26,7 +26,7 @@ def test_it_is_where_the_hand_next_begins_to_move_then_the_end() -> None:
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
 def test_it_lies_ahead_and_within_the_episode(lengths: list[int], seed: int) -> None:
     ends = np.cumsum(lengths)
-    spans = list(zip(ends - lengths, ends, strict=True))
+    spans = list(zip((ends - lengths).tolist(), ends.tolist(), strict=True))
     hands = np.random.default_rng(seed).normal(size=(ends[-1], 4)).round(0)
     positions = np.arange(ends[-1])[:, None] * np.ones(3)
     found = next_waypoints(positions, hands, spans)[:, 0]
