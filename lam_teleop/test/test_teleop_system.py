@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pty
 import signal
@@ -20,7 +21,11 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from teleop_bench import DOMAIN, PATIENCE_S, Bench, bench
 
+from lam_models.checkpoint import CameraSpec
+from lam_models.hands.space import open_space
+from lam_models.policy.instant import Config, sine, write_instant
 from lam_msgs.msg import EndEffectorDelta, EpisodeInfo
+from lam_teleop.command_messages import SOURCES
 
 pytest.importorskip("lam_bringup")
 pytest.importorskip("lam_sim")
@@ -94,3 +99,25 @@ def test_keys_move_the_arm_and_close_the_hand(robot, ends, tmp_path):
 
         robot.until(lambda: poses[-1].pose.position.z > lift_m + 0.01, lambda: hold(b"r"))
         robot.until(lambda: joints[-1].position[-1] < 0.5 * width_m, lambda: hold(b"c"))
+
+
+def test_a_key_takes_the_robot_from_a_policy_that_gets_it_back(robot, ends, tmp_path):
+    config = Config(chunk_steps=10, dt_s=0.05)
+    cameras, motion = (CameraSpec("front", 24, 32),), sine(0.02, 2.0, config.dt_s)
+    space = open_space().latent
+    policy = write_instant(tmp_path / "policy", space, cameras, config=config, motion=motion)
+    words = ("input:=keyboard", f"policy:={policy}", "instruction:=wave", "use_sim_time:=true")
+    with launched(ends[1], tmp_path / "log", *words):
+        arm = robot.listen(EndEffectorDelta, "/ee_delta", 50)
+        robot.listen(EndEffectorDelta, "/teleop/ee_delta")
+
+        def said(name: str) -> bool:
+            return bool(arm) and arm[-1].source == SOURCES[name]
+
+        robot.until(lambda: said("policy"))
+        robot.until(lambda: said("teleop"), lambda: os.write(ends[0], b"r"))
+        robot.until(lambda: said("policy"))
+    # One change each way: nobody interfered meanwhile.
+    sources = [message.source for message in arm]
+    changes = [now for before, now in itertools.pairwise(sources) if now != before]
+    assert changes == [SOURCES["teleop"], SOURCES["policy"]]
