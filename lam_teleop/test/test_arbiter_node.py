@@ -104,7 +104,8 @@ def test_a_person_takes_over_from_a_policy_and_gives_it_back(robot):
 def test_a_person_who_falls_silent_stops_the_arm_once(robot):
     b = robot.bench
     b.until(lambda: robot.arm, lambda: robot.move("teleop"))
-    b.until(lambda: robot.owner() == "none")
+    b.until(lambda: still(robot.arm[-1]))
+    b.until(lambda: [m.data for m in robot.owners[-2:]] == ["teleop", "none"])
     assert [still(m) for m in robot.arm[-2:]] == [False, True]
     assert set(robot.sources()) == {NUMBERS["teleop"]}
     b.quiet(robot.arm)
@@ -144,7 +145,9 @@ def test_what_is_wrong_of_a_person_is_refused_and_nobody_else_commands(robot, fi
         robot.move("policy")
 
     robot.bench.until(lambda: said in robot.bench.said(), both)
-    assert not robot.arm and robot.owner() == "teleop"
+    assert not robot.arm
+    robot.bench.until(lambda: robot.owner() == "teleop", both)
+    assert not robot.arm
 
 
 def test_disabled_nobody_commands(robot):
