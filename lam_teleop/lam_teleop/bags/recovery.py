@@ -79,9 +79,10 @@ def _take(found: Scan, opcode: int, length: int, start: int, file: BinaryIO) -> 
         last.message_index_length = after - last.chunk_start_offset - last.chunk_length
     elif opcode in (Opcode.MESSAGE, Opcode.SCHEMA, Opcode.CHANNEL):
         raise UserError(f"{file.name} has messages outside chunks; only chunked files are repaired")
-    elif opcode == Opcode.FOOTER:
-        file.seek(after)
-        found.is_finished = file.read(len(MAGIC)) == MAGIC
+    elif opcode == Opcode.DATA_END:
+        # Only the index follows: of interest is whether it is there to its last byte.
+        file.seek(found.size - len(MAGIC))
+        found.is_finished = file.read() == MAGIC
         return False
     elif opcode == 0:
         return False  # Space the file system gave but never filled.
