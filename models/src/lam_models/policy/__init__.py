@@ -15,6 +15,7 @@ POLICIES: dict[str, str] = {
     "imagined": "lam_models.policy.imagined:Imagined",
     "instant": "lam_models.policy.instant:Instant",
     "slot_policy": "lam_models.policy.slot_policy:SlotPolicy",
+    "univla_policy": "lam_models.policy.univla_policy:UnivlaPolicy",
 }
 
 

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from lam_models.policy.slot_policy import Config
 
 
-def make_backbone(c: Config) -> Any:
-    """A backbones.Backbone. UserError for a source that holds no vision-language model."""
+def make_backbone(c: Config, vlm: Any = None) -> Any:
+    """A backbones.Backbone. `vlm`: instead of the source's model.
+
+    UserError for a source that holds no vision-language model.
+    """
     sizes = {"cameras": len(c.cameras), "image_size": c.image_size, "features": POSE_FEATURES}
     sizes |= {"slots": c.motion_tokens + c.slots, "width": c.width}
     if c.vlm is not None:
         from lam_models.policy.vlm import VlmBackbone
 
         in_turn = c.motion_tokens if c.vlm.codes_in_turn else 0
-        return VlmBackbone(c.vlm, **sizes, in_turn=in_turn)
+        return VlmBackbone(c.vlm, **sizes, in_turn=in_turn, model=vlm)
     from lam_models.policy.backbones import SmallBackbone
 
     small = ("channels", "blocks", "maps", "glimpses", "depth", "heads")

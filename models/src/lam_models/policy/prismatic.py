@@ -97,6 +97,7 @@ class Featurizer(nn.Module):
 
     def __init__(self, shape: EyeShape) -> None:
         super().__init__()
+        self.image_size = shape.image_size
         side = shape.image_size // shape.patch
         patches = nn.Conv2d(3, shape.width, shape.patch, stride=shape.patch)
         self.patch_embed = nn.ModuleDict({"proj": patches})
@@ -131,8 +132,10 @@ class _Eyes(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: in -1..1, as SigLIP takes them."""
-        first = ((0.5 * images + 0.5 - self.mean) / self.deviation).to(images.dtype)
-        return torch.cat([self.featurizer(first), self.fused_featurizer(images)], dim=-1)
+        first = (0.5 * images + 0.5 - self.mean) / self.deviation
+        dtype = self.featurizer.pos_embed.dtype
+        both = (self.featurizer(first.to(dtype)), self.fused_featurizer(images.to(dtype)))
+        return torch.cat(both, dim=-1)
 
 
 class _Projector(nn.Module):

@@ -25,12 +25,25 @@ _VISION = r"^vision_backbone\.(fused_)?featurizer\."
 def is_prismatic(source: str) -> bool:
     """Whether a folder says that it holds such a model."""
     path = Path(source) / "config.json"
-    return path.is_file() and _read(path).get("model_type") in MODEL_TYPES
+    return path.is_file() and read_json(path).get("model_type") in MODEL_TYPES
 
 
 def open_prismatic(source: str, dtype: torch.dtype, device: str = "cpu") -> Prismatic:
-    """UserError that names the first tensors that are missing, unknown or of another shape."""
-    folder = Path(source)
+    """With the folder's weights. UserError as `match`."""
+    model, found = match(Path(source))
+    weights = {
+        found[name]: value.to(device, dtype)
+        for name, value in read_tensors(Path(source), set(found))
+    }
+    model.load_state_dict(weights, assign=True)
+    return model.to(device)
+
+
+def match(folder: Path) -> tuple[Prismatic, dict[str, str]]:
+    """The folder's model without memory for weights, and our name of each of its tensors.
+
+    UserError that names the first tensors that are missing, unknown or of another shape.
+    """
     shapes = tensor_shapes(folder)
     model = build(folder, shapes)
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -52,17 +65,14 @@ def open_prismatic(source: str, dtype: torch.dtype, device: str = "cpu") -> Pris
     ]
     if wrong:
         raise UserError(f"{folder} is not of the layout of OpenVLA: {'; '.join(wrong)}")
-    wanted = {name: ours for ours, name in found.items()}
-    weights = {wanted[k]: v.to(device, dtype) for k, v in read_tensors(folder, set(wanted))}
-    model.load_state_dict(weights, assign=True)
-    return model.to(device)
+    return model, {name: ours for ours, name in found.items()}
 
 
 def build(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> Prismatic:
     """The model that config.json and the tensors' shapes describe, without memory for weights."""
     from transformers import LlamaConfig
 
-    said = _read(folder / "config.json")
+    said = read_json(folder / "config.json")
     eyes, text = said.get("vision_backbone_id"), said.get("text_config") or {}
     kind = text.get("model_type", "llama")
     if eyes != EYES or kind != "llama":
@@ -141,7 +151,7 @@ def _blocks(names: Mapping[str, Any], part: str) -> set[str]:
 def _files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(_read(index).get("weight_map", {}).values()))
+        names = sorted(set(read_json(index).get("weight_map", {}).values()))
     else:
         names = ["model.safetensors"]
     paths = [folder / name for name in names]
@@ -158,7 +168,7 @@ def _opened(path: Path) -> Any:
         raise UserError(f"{path} is not a readable safetensors file: {error}") from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:

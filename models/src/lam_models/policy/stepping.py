@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,7 +63,7 @@ class Stepping:
             staged = self._staged[name]
             if value.shape != staged.shape:
                 raise ValueError(f"{name} of shape {tuple(value.shape)}, not {tuple(staged.shape)}")
-            changed = name == "words" and not torch.equal(value, staged)
+            changed = name == "words" and not np.array_equal(value.numpy(), staged.numpy())
             staged.copy_(value)
             getattr(self._inputs, name).copy_(staged, non_blocking=True)
             if changed:
@@ -107,7 +108,7 @@ class Stepping:
     def _step(self) -> Answer:
         return self._policy.answer(self._inputs, *self._known)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _read_instructions(self) -> None:
         read = getattr(self._backbone, "read_ahead", None)
         ahead = None if read is None else read(self._inputs.words)

@@ -51,10 +51,12 @@ def adapted(model: Any, rank: int, alpha: int) -> Any:
 @cache
 def open_tokenizer(source: str) -> Any:
     """UserError where the source has none."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    # A release's own classes are not needed to read its tokenizer.json.
+    kind = PreTrainedTokenizerFast if is_prismatic(source) else AutoTokenizer
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return kind.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise UserError(f"no tokenizer at '{source}': {error}") from error
 
