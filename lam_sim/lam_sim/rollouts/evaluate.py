@@ -189,7 +189,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     return plan
 
 
-def _measure(plan: Plan, workers: int, out: Path | None, films: int) -> list[Cell]:
+def _measure(plan: Plan, workers: int, out: Path | None = None, films: int = 0) -> list[Cell]:
     from lam_sim.rollouts.progress import episodes_progress
     from lam_sim.rollouts.score import Cell, EvaluationWork
 
