@@ -127,8 +127,10 @@ def shifted(patient: Patient) -> Iterator[Finding]:
     pairings = _pairings(patient)
     alone = (_BETTER_ALONE, _CORRELATED_ALONE)
     shifts = {one.position: _shift(_correlations([one]), *alone) for one in pairings}
-    overall = _shift(_correlations(pairings), _BETTER, _UNRELATED) if pairings else 0
-    found = {p: shift for p, shift in shifts.items() if _is_off(shift)}
+    curve = _correlations(pairings) if pairings else {0: 1.0}
+    overall, best = _shift(curve, _BETTER, _UNRELATED), max(curve, key=lambda shift: curve[shift])
+    # A frame late is what robots are: what counts is being later than that.
+    found = {p: shift for p, shift in shifts.items() if _is_off(shift) and _is_off(shift - best)}
     if _is_off(overall):
         numbers = [patient.episodes[one.position].index for one in pairings]
         typical, where = overall, listed(numbers, len(patient.episodes))

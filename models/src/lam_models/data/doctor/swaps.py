@@ -13,7 +13,9 @@ from lam_models.data.doctor.patient import Patient
 
 _FEWEST_EPISODES = 4
 # How much nearer to the other camera's usual picture than to its own, for both cameras together.
-_NEARER = 0.6
+_NEARER = 0.87
+# Cameras that see nearly the same, as the two of a stereo pair, cannot be told apart.
+_TOLD_APART = 1.2
 _ROUNDS = 3
 
 Means = Float32[np.ndarray, "episodes pixels"]
@@ -46,9 +48,11 @@ def swapped(patient: Patient) -> Iterator[Finding]:
 
 
 def _mean(patient: Patient, camera: str, position: int) -> Float32[np.ndarray, " pixels"]:
+    """The mean picture without colour, brightness and contrast, which change with the scene."""
     look = patient.looks[camera][position]
     assert look is not None
-    return look.pictures.mean(axis=0, dtype=np.float32).ravel()
+    grey = look.pictures.mean(axis=(0, 3), dtype=np.float64).ravel()
+    return ((grey - grey.mean()) / (grey.std() + 1.0)).astype(np.float32)
 
 
 def _exchanged(a: Means, b: Means) -> Bool[np.ndarray, " episodes"]:
@@ -59,8 +63,11 @@ def _exchanged(a: Means, b: Means) -> Bool[np.ndarray, " episodes"]:
         theirs = np.median(np.where(flags[:, None], a, b), axis=0)
         straight = _distance(a, ours) + _distance(b, theirs)
         crossed = _distance(a, theirs) + _distance(b, ours)
-        flags = crossed < _NEARER * straight
-    return ~flags if flags.sum() > len(flags) / 2 else flags
+        ratios = crossed / np.maximum(straight, 1e-6)
+        flags = ratios < _NEARER
+    if flags.sum() > len(flags) / 2:
+        flags, ratios = ~flags, 1 / ratios
+    return flags if np.median(ratios[~flags]) > _TOLD_APART else np.zeros(len(a), bool)
 
 
 def _distance(means: Means, to: Float32[np.ndarray, " pixels"]) -> Float32[np.ndarray, " episodes"]:

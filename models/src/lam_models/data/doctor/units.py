@@ -22,8 +22,8 @@ _FACTOR_SHARE = 1.8  # Episodes differ: a factor is recognised within this.
 _REACH_M = 5.0
 _SPEED_M_S = 5.0
 _TURN_RAD = 2 * np.pi + 0.3
-_TURN_RAD_S = 25.0
-_LARGE_RAD = 0.5
+_TURN_RAD_S = 10.0
+_LARGE_RAD = 0.3
 _TINY = 1e-6
 
 
