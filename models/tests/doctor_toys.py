@@ -20,7 +20,7 @@ from lam_models.data.lerobot_write import DatasetWriter
 
 FPS, LENGTH, EPISODES, SIDE = 20, 48, 6, 48
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
-STATE, ACTION = "observation.state", "action"
+STATE, ACTION, AGES = "observation.state", "action", "observation.age_s"
 DATA = "data/chunk-000/file-000.parquet"
 VIDEO = f"videos/{FRONT}/chunk-000/file-000.mp4"
 STATE_NAMES = ("ee.x_m", "ee.y_m", "ee.z_m", "ee.rx_rad", "ee.ry_rad", "ee.rz_rad", "gripper_width")
@@ -63,7 +63,7 @@ def sound_set(count: int = EPISODES) -> list[Recorded]:
 def write(path: Path, episodes: list[Recorded]) -> Path:
     """As a dataset that holds the cameras and columns of the first episode."""
     features: dict = {key: camera(*film.shape[1:3]) for key, film in episodes[0].images.items()}
-    names = {STATE: STATE_NAMES, ACTION: ACTION_NAMES}
+    names = {STATE: STATE_NAMES, ACTION: ACTION_NAMES, AGES: ("front", "pose")}
     features |= {key: vector(names[key]) for key in episodes[0].columns}
     with DatasetWriter(path, Schema(FPS, features)) as writer:
         for one in episodes:

@@ -218,6 +218,14 @@ def test_what_was_damaged_later_is_named(defect: str, sound_path: Path, tmp_path
     assert findings.get(name) == numbers, findings
 
 
+def test_old_samples_are_named(tmp_path: Path):
+    episodes = toys.sound_set()
+    for one in episodes:
+        one.columns[toys.AGES] = np.full((LENGTH, 2), 0.04, np.float32)
+    episodes[4].columns[toys.AGES][10:30, 1] = np.linspace(0, 1, 20)
+    assert found(toys.write(tmp_path / "old", episodes)) == {"stale stream": (4,)}
+
+
 def test_findings_say_what_and_where(tmp_path: Path):
     episodes = toys.sound_set()
     freeze(episodes[2].images[WRIST])

@@ -36,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     timing.gaps,
     timing.backwards,
     timing.numbering,
+    timing.stale,
     timing.short_episodes,
     values.not_finite,
     units.units,

@@ -58,6 +58,7 @@ def _mean(patient: Patient, camera: str, position: int) -> Float32[np.ndarray, "
 def _exchanged(a: Means, b: Means) -> Bool[np.ndarray, " episodes"]:
     """The minority whose pictures fit the other camera's median picture better than their own."""
     flags = np.zeros(len(a), bool)
+    ratios = np.ones(len(a))
     for _ in range(_ROUNDS):
         ours = np.median(np.where(flags[:, None], b, a), axis=0)
         theirs = np.median(np.where(flags[:, None], a, b), axis=0)

@@ -13,6 +13,9 @@ from lam_models.data.doctor.patient import Patient, span_s
 # A stamp may be off by this share of a period; LeRobot itself allows 0.1 ms.
 _OFF_GRID = 0.5
 _RATE_SHARE = 0.02
+# How old the sample of each stream was, where recordings were converted.
+AGES = "observation.age_s"
+_OLD_S = 0.5
 _SHORT_S = 0.4
 _SHORT_SHARE = 0.1
 _STAMP_UNITS_S = {"_ns": 1e-9, "_us": 1e-6, "_ms": 1e-3, "_s": 1.0, "timestamp": 1.0}
@@ -125,6 +128,26 @@ def numbering(patient: Patient) -> Iterator[Finding]:
         said = f"'{key}' does not count the rows of {listed(numbers, len(patient.episodes))}."
         cure = "Convert again; LeRobot looks frames up by these numbers and would mix episodes."
         yield Finding("wrong frame numbers", said, cure, tuple(numbers))
+
+
+def stale(patient: Patient) -> Iterator[Finding]:
+    """Streams whose sample was old when its frame was made, by the ages that recordings keep."""
+    if AGES not in patient.columns:
+        return
+    for column, stream in enumerate(patient.names(AGES)):
+        old: dict[int, float] = {}
+        for position, rows in patient.readable(AGES):
+            age_s = float(rows[:, column].max())
+            if age_s > _OLD_S:
+                old[patient.episodes[position].index] = age_s
+        if old:
+            number = max(old, key=lambda one: old[one])
+            said = (
+                f"The stream '{stream}' was silent in {listed(list(old), len(patient.episodes))}: "
+                f"in episode {number} its sample is up to {old[number]:.3g} s old."
+            )
+            cure = "Convert again with a lower age limit, so that such stretches become gaps."
+            yield Finding("stale stream", said, cure, tuple(old))
 
 
 def short_episodes(patient: Patient) -> Iterator[Finding]:
