@@ -45,6 +45,14 @@ print(f"  lerobot {lerobot.__version__}: {seen} frames of {len(few)} episodes in
       f"{seen / (time.monotonic() - start):.0f} a second")
 """
 
+# Its viewer decodes with torchcodec, which wants FFmpeg's libraries installed on the machine.
+VIEWER = """
+import lerobot.datasets.lerobot_dataset as module
+module.get_safe_default_codec = lambda: "pyav"
+from lerobot.scripts.lerobot_dataset_viz import main
+main()
+"""
+
 
 def run(python: str, *words: str) -> None:
     with tempfile.TemporaryDirectory() as cache:
@@ -70,10 +78,10 @@ def main() -> int:
         seen = lerobot_opens_generated.seen_by_lerobot(python, path)
         lerobot_opens_generated.compare(Dataset.open(path), seen)
         run(python, "-c", LEROBOT_SIDE, str(path))
-        viewer = ["-m", "lerobot.scripts.lerobot_dataset_viz", "--repo-id", "lam/given"]
         out = Path(folder) / "viewed"
-        words = ["--root", str(path), "--episode-index", "0", "--save", "1", "--num-workers", "0"]
-        run(python, *viewer, *words, "--output-dir", str(out))
+        words = ["--repo-id", "lam/given", "--root", str(path), "--episode-index", "0"]
+        words += ["--save", "1", "--num-workers", "0", "--output-dir", str(out)]
+        run(python, "-c", VIEWER, *words)
         (file,) = out.glob("*.rrd")
         print(f"  its viewer played episode 0: {file.stat().st_size / 1e6:.1f} MB")
     print(f"LeRobot opens and plays {path}")
