@@ -6,7 +6,7 @@ wanted topics + the graph ─▶ one raw subscription each ─▶ Recorder.hear
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -45,6 +45,7 @@ class Listening:
         self._ears: dict[Wanted, _Ear] = {}
         self._seen_ns: dict[Wanted, int] = {}
         self._told: set[str] = set()
+        self._single: set[str] = set()
 
     @property
     def absent(self) -> list[str]:
@@ -96,7 +97,9 @@ class Listening:
             )
         if (old := self._ears.get(one)) is not None:
             self._node.destroy_subscription(old.subscription)
-        hear = partial(self._hear, name)
+        self._count(name, len(offers))
+        # rclpy's annotations know callbacks without the message's info only.
+        hear: Any = partial(self._hear, name)
         subscription = self._node.create_subscription(kind, name, hear, profile, raw=True)
         reliable = profile.reliability == ReliabilityPolicy.RELIABLE
         self._ears[one] = _Ear(name, subscription, reliable)
@@ -104,14 +107,20 @@ class Listening:
 
     def _relax(self, one: Wanted, ear: _Ear) -> None:
         """A publisher that offers less is not heard by who asks for more."""
+        offers = self._node.get_publishers_info_by_topic(ear.topic)
+        self._count(ear.topic, len(offers))
         if not ear.is_reliable:
             return
-        offers = self._node.get_publishers_info_by_topic(ear.topic)
         if any(o.qos_profile.reliability != ReliabilityPolicy.RELIABLE for o in offers):
             self._listen(one, ear.topic)
 
-    def _hear(self, name: str, data: bytes) -> None:
-        self._recorder.hear(name, self._node.get_clock().now().nanoseconds, data)
+    def _count(self, name: str, publishers: int) -> None:
+        (self._single.add if publishers == 1 else self._single.discard)(name)
+
+    def _hear(self, name: str, data: bytes, info: Mapping[str, Any]) -> None:
+        # The middleware's numbers are each publisher's own, and it does not say whose.
+        number = info.get("publication_sequence_number") if name in self._single else 0
+        self._recorder.hear(name, self._node.get_clock().now().nanoseconds, data, number or 0)
 
     def _tell(self, text: str) -> None:
         if text not in self._told:

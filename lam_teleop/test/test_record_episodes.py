@@ -23,6 +23,7 @@ from lam_models.command import UserError
 from lam_models.data.bags.recording import Recording
 from lam_teleop.bags import info_command, layout, recovery
 from lam_teleop.bags.counting import Rhythm
+from lam_teleop.bags.recorder import Recorder
 from lam_teleop.bags.repair import find_episodes, repair
 from lam_teleop.bags.sidecar import PARTIAL, read_episode
 from lam_teleop.bags.watching import Limits
@@ -36,6 +37,13 @@ def record(root: Path, seconds: float = 1.0, **more):
     closed = made.stop(BEGIN_NS + round(seconds * NS_PER_S), "success")
     assert closed.folder is not None
     return closed.folder, heard
+
+
+def stop(made: Recorder, now_ns: int) -> Path:
+    """End the running episode; its folder."""
+    folder = made.stop(now_ns).folder
+    assert folder is not None
+    return folder
 
 
 def test_rosbags_and_the_converter_read_every_message_in_its_order(tmp_path):
@@ -64,6 +72,20 @@ def test_what_did_not_come_is_lost_and_what_came_is_not(tmp_path):
     for name, facts in read_episode(folder).topics.items():
         missing = len(dropped.get(name, ()))
         assert facts["lost"] == missing and facts["written"] == heard.get(name, 0)
+
+
+def test_what_was_never_sent_is_told_from_what_was_lost(tmp_path):
+    made = recorder(tmp_path)
+    made.start(BEGIN_NS)
+    number = 0
+    for tick in range(120):
+        stamp_ns = BEGIN_NS + tick * bench.PERIODS_NS[JOINTS]
+        stalls, drops = tick in (50, 51, 52), tick in (80, 81)
+        number += not stalls
+        if not (stalls or drops):
+            made.hear(JOINTS, stamp_ns, bench.joints(stamp_ns, tick), number)
+    facts = read_episode(stop(made, BEGIN_NS + 2 * NS_PER_S)).topics[JOINTS]
+    assert (facts["unsent"], facts["lost"], facts["written"]) == (3, 2, 115)
 
 
 @settings(deadline=None, max_examples=50)
@@ -95,8 +117,7 @@ def test_what_came_before_the_start_is_there_as_far_as_wanted(tmp_path):
     feed(made, BEGIN_NS - NS_PER_S, 1.0)
     made.start(BEGIN_NS)
     made.hear(JOINTS, BEGIN_NS, bench.joints(BEGIN_NS, 100))
-    closed = made.stop(BEGIN_NS + 1)
-    recording = Recording(closed.folder)
+    recording = Recording(stop(made, BEGIN_NS + 1))
     first_ns, last_ns = recording.span_ns
     assert BEGIN_NS - NS_PER_S // 2 <= first_ns < BEGIN_NS - NS_PER_S // 3
     assert last_ns == BEGIN_NS and WORDS in recording.types
@@ -106,9 +127,8 @@ def test_a_recorder_that_cannot_follow_counts_what_it_drops(tmp_path):
     made = recorder(tmp_path, Limits(0.0, min_free_bytes=0, most_queued_bytes=40_000))
     made.start(BEGIN_NS)
     heard = feed(made, BEGIN_NS, 1.0)
-    closed = made.stop(BEGIN_NS + NS_PER_S)
-    facts = read_episode(closed.folder).topics
-    assert closed.lost > 0
+    facts = read_episode(stop(made, BEGIN_NS + NS_PER_S)).topics
+    assert sum(one["lost"] for one in facts.values()) > 0
     for name, count in heard.items():
         assert facts[name]["received"] == count == facts[name]["written"] + facts[name]["lost"]
 

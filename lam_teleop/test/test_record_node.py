@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
@@ -61,7 +62,7 @@ class Bench:
             self.executor.spin_once(timeout_sec=0.01)
         return found
 
-    def call(self, kind, name: str, request):
+    def call(self, kind, name: str, request) -> Any:
         client = self.robot.create_client(kind, f"/record_node/{name}")
         self.until(client.service_is_ready)
         future = client.call_async(request)

@@ -1,10 +1,12 @@
 """Loss accounting: of what should have come on a topic, how much lies in the file.
 
-A stream (camera, joints, pose) has a rhythm, learnt from its stamps also between episodes: a gap of
-n periods means n - 1 messages that were expected and did not come, unless they come in a burst
-right after. Commands are numbered by their sender; gaps of these numbers are losses. What is sent
-at will (an instruction, an episode's state) is expected as it comes. A message that came but was
-not written, because the disk could not follow, is lost in every case.
+Commands are numbered by their sender, and the middleware numbers what a publisher sends: gaps of
+these numbers are losses on the way here. A stream (camera, joints, pose) has a rhythm as well,
+learnt from its stamps also between episodes: a gap of n periods means n - 1 messages that were due,
+unless they come in a burst right after. Where the numbers have no gap these were never sent; where
+there are no numbers (several publishers), they count as lost. What is sent at will (an instruction,
+an episode's state) is expected as it comes. A message that came but was not written, because the
+disk could not follow, is lost in every case.
 """
 
 from __future__ import annotations
@@ -74,25 +76,45 @@ class Numbering:
         skipped = 0 if last is None else number - last - 1
         return skipped if 0 < skipped < _MOST_SKIPPED else 0
 
+    def forget(self) -> None:
+        """What comes next has nothing to do with what came."""
+        self._last.clear()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Messages that are missing before one that came; negative where late ones came after all."""
+
+    missing: int = 0
+    unsent: int = 0
+
+
+NO_GAP = Gap()
+
 
 @dataclass
 class Tally:
-    """One topic in one episode. missing: expected but never received. Times: arrival."""
+    """One topic in one episode. Times: of arrival.
+
+    missing: sent, or due, but never received. unsent: due by the rhythm, but not even sent.
+    """
 
     type: str
     role: str
     received: int = 0
     written: int = 0
     missing: int = 0
+    unsent: int = 0
     bytes: int = 0
     first_ns: int = 0
     last_ns: int = 0
     least_delay_ns: int | None = None
 
-    def hear(self, arrived_ns: int, stamp_ns: int, size: int, missing: int) -> None:
+    def hear(self, arrived_ns: int, stamp_ns: int, size: int, gap: Gap) -> None:
         """A message came. stamp_ns: 0 where it has none."""
         self.received += 1
-        self.missing = max(0, self.missing + missing)
+        self.missing = max(0, self.missing + gap.missing)
+        self.unsent = max(0, self.unsent + gap.unsent)
         self.bytes += size
         self.first_ns = self.first_ns or arrived_ns
         self.last_ns = arrived_ns

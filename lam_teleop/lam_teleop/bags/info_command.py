@@ -67,7 +67,7 @@ def _page(folder: Path) -> str:
         lines.append("the file has no end: finish it with 'lam bags repair'")
     lines.append("")
     width = max((len(topic) for topic in found.contents.by_topic()), default=5)
-    lines.append(f"{'topic'.ljust(width)}  messages  lost     rate  type")
+    lines.append(f"{'topic'.ljust(width)}  messages  lost  unsent     rate  type")
     for number, channel in found.contents.channels.items():
         count = found.contents.counts.get(number, 0)
         facts = episode.topics.get(channel.topic, {})
@@ -76,6 +76,7 @@ def _page(folder: Path) -> str:
         kind = found.contents.schemas[channel.schema_id].name
         lines.append(
             f"{channel.topic.ljust(width)}  {count:8d}  {facts.get('lost', '?')!s:>4}  "
+            f"{facts.get('unsent', '?')!s:>6}  "
             f"{rate:>8}  {kind}"
         )
     for one in episode.annotations:

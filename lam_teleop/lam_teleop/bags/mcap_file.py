@@ -38,6 +38,7 @@ _LEVEL = 1
 # Opcode, length of the rest, channel, sequence, log time, publish time.
 _MESSAGE = struct.Struct("<BQHIQQ")
 _MESSAGE_REST = 22
+_WORD = 0xFFFFFFFF
 
 
 @dataclass
@@ -171,7 +172,9 @@ class _OpenChunk:
     def add(self, channel: int, log_ns: int, publish_ns: int, data: bytes, sequence: int) -> None:
         self.entries.setdefault(channel, []).append((log_ns, len(self.data)))
         rest = _MESSAGE_REST + len(data)
-        self.data += _MESSAGE.pack(Opcode.MESSAGE, rest, channel, sequence, log_ns, publish_ns)
+        self.data += _MESSAGE.pack(
+            Opcode.MESSAGE, rest, channel, sequence & _WORD, log_ns, publish_ns
+        )
         self.data += data
 
     @property

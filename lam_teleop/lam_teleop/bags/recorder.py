@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lam_models.command import UserError, unknown
-from lam_teleop.bags.counting import Numbering, Rhythm, Tally
+from lam_teleop.bags.counting import NO_GAP, Gap, Numbering, Rhythm, Tally
 from lam_teleop.bags.episode_writer import EpisodeWriter, Heard, Topic
 from lam_teleop.bags.layout import DELTA_TYPE, begins_with_header, delta_sequence, header_ns
 from lam_teleop.bags.preroll import PreRoll
@@ -65,12 +65,16 @@ class _Stream:
     numbering: Numbering = field(default_factory=Numbering)
     last_ns: int = 0
 
-    def missing(self, stamp_ns: int, data: bytes) -> tuple[int, int]:
-        """Messages missing before this one, and the number it has (0 without)."""
-        if self.topic.type == DELTA_TYPE:
-            numbered = delta_sequence(data)
-            return (self.numbering.hear(*numbered), numbered[1]) if numbered else (0, 0)
-        return (self.rhythm.hear(stamp_ns) if self.topic.role in STREAMS else 0), 0
+    def gap(self, stamp_ns: int, data: bytes, number: int) -> tuple[Gap, int]:
+        """What is missing before this message, and the number it has (0 without)."""
+        if self.topic.type == DELTA_TYPE and (numbered := delta_sequence(data)):
+            return Gap(self.numbering.hear(*numbered)), numbered[1]
+        due = self.rhythm.hear(stamp_ns) if self.topic.role in STREAMS else 0
+        if not number:
+            self.numbering.forget()
+            return Gap(due), 0
+        missing = self.numbering.hear(0, number)
+        return Gap(missing, due - missing), number
 
 
 class Recorder:
@@ -113,16 +117,19 @@ class Recorder:
         if self._writer:
             self._add_to_writer(topic)
 
-    def hear(self, name: str, arrived_ns: int, data: bytes) -> None:
-        """A message, as CDR, that arrived now."""
+    def hear(self, name: str, arrived_ns: int, data: bytes, number: int = 0) -> None:
+        """A message, as CDR, that arrived now.
+
+        number: how many its publisher has sent, if it is the only one of the topic; else 0.
+        """
         stream = self._streams[name]
         stamp_ns = header_ns(data) if stream.has_header else 0
-        missing, number = stream.missing(stamp_ns or arrived_ns, data)
+        gap, number = stream.gap(stamp_ns or arrived_ns, data, number)
         stream.last_ns = arrived_ns
         self._bytes += len(data)
         heard = Heard(name, arrived_ns, stamp_ns or arrived_ns, data, number)
         if self._writer:
-            self._tallies[name].hear(arrived_ns, stamp_ns, len(data), missing)
+            self._tallies[name].hear(arrived_ns, stamp_ns, len(data), gap)
             self._tallies[name].written += self._writer.put(heard)
             if not stream.topic.latched:
                 return
@@ -154,7 +161,7 @@ class Recorder:
             has_stamp = heard.stamp_ns != heard.arrived_ns and not topic.latched
             stamp_ns = heard.stamp_ns if has_stamp else 0
             tally = self._tallies[topic.name]
-            tally.hear(heard.arrived_ns, stamp_ns, len(heard.data), 0)
+            tally.hear(heard.arrived_ns, stamp_ns, len(heard.data), NO_GAP)
             tally.written += self._writer.put(heard)
         return episode.episode_id
 
