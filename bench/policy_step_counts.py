@@ -7,7 +7,8 @@ of each; on a CPU the operations that would ask are looked for among those that 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch._dynamo.utils import counters
@@ -73,6 +74,14 @@ def _waits_cpu(step: Callable[[], object], steps: int) -> int:
 def compilations() -> int:
     """How often something was compiled so far."""
     return counters["stats"]["unique_graphs"] + counters["frames"]["total"]
+
+
+@contextmanager
+def nothing_compiled() -> Iterator[list[int]]:
+    """How much was compiled inside, in the list's only place."""
+    before, found = compilations(), [0]
+    yield found
+    found[0] = compilations() - before
 
 
 def launches(step: Callable[[], object], device: torch.device) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from lam_models.types import LatentSpec
 ROWS, SLOTS, WIDTH, CAMERAS = 2, 4, 16, 2
 # Its prompt is read in both directions, so that no part can be read ahead.
 BOTH_WAYS = "paligemma"
-SPACE = LatentSpec("hands", "hand", (1, 16))
+SPACE = LatentSpec("hands", "hand", (1, Config.tiny().latent_dim))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_a_folder_holds_what_was_trained_and_opens_as_it_was(
     )
     policy = SlotPolicy(config)
     x = inputs(policy.backbone)
-    chunk = torch.randn(ROWS, config.chunk_steps, 22)
+    chunk = torch.randn(ROWS, config.chunk_steps, 6 + config.latent_dim)
     batch = Examples(**vars(x), chunk=chunk, codes=torch.zeros(ROWS, 2, dtype=torch.long))
     optimiser = torch.optim.AdamW([p for p in policy.parameters() if p.requires_grad], 3e-3)
     first = last = policy.loss(batch)[0].item()

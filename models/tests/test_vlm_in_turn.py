@@ -21,7 +21,7 @@ from lam_models.stages.fit_policy import policy_spec
 from lam_models.types import Frame, LatentSpec, Observation
 
 ROWS, TOKENS, CODES = 2, 4, 8
-SPACE = LatentSpec("hands", "hand", (1, 16))
+SPACE = LatentSpec("hands", "hand", (1, Config.tiny().latent_dim))
 KINDS = ("llava", "qwen2_5_vl", "paligemma")
 
 

@@ -2,10 +2,11 @@
 
     inputs ─ copied into buffers ─▶ [ the policy's answer ] ─ copied out ─▶ result
 
-What is in brackets is run as it is ("eager"), compiled ("compiled"), or, on a GPU, recorded once as
-a CUDA graph and replayed ("graph" as it is, "compiled_graph" compiled): then a step is one launch
-instead of thousands. Instructions are read ahead where the backbone can (vlm.py), and again only
-when they change. `launch` waits for nothing; `result` waits once, for the answer.
+What is in brackets runs as it is ("eager"), compiled ("compiled"), or, on a GPU, recorded once as a
+CUDA graph and replayed: as it is ("graph"), compiled ("compiled_graph"), or compiled with products
+that were tried out for minutes ("tuned_graph"). A graph is one launch instead of thousands.
+Instructions are read ahead where the backbone can (vlm.py), and again only when they change.
+`launch` waits for nothing; `result` waits once, for the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor
 from lam_models.command import UserError
 from lam_models.policy.inputs import Inputs
 
-How: TypeAlias = Literal["eager", "compiled", "graph", "compiled_graph"]
+How: TypeAlias = Literal["eager", "compiled", "graph", "compiled_graph", "tuned_graph"]
 Answer: TypeAlias = tuple[Tensor, Tensor | None]
 
 _WARM_UPS = 3  # Before a graph is recorded: kernels are chosen and memory is taken in these.
@@ -84,9 +85,10 @@ class Stepping:
 
     def _made(self, how: How) -> Callable[[], Answer]:
         step = self._step
-        if how in ("compiled", "compiled_graph"):
+        if how not in ("eager", "graph"):
             # One graph or an error: what is left to Python would be waited for at every step.
-            step = torch.compile(step, fullgraph=True, dynamic=False)
+            mode = "max-autotune-no-cudagraphs" if how == "tuned_graph" else None
+            step = torch.compile(step, fullgraph=True, dynamic=False, mode=mode)
         if "graph" not in how:
             return step
         side = torch.cuda.Stream()
