@@ -74,7 +74,7 @@ def test_the_first_command_starts_where_the_hand_is():
 def test_an_episode_begins_where_the_hand_is_then():
     spec = read_hand("parallel_gripper")
     follower, (latent, other) = Follower(spec, space(), Manners()), random_latents(2, 0)
-    follower.measured(spec.names, spec.expand(spec.lower), START)
+    follower.measured(spec.names, spec.expand(spec.lower).tolist(), START)
     follower.hear(heard(latent, START), START)
     said, now_ns = play(follower, START, 5)
     assert said
@@ -82,7 +82,7 @@ def test_an_episode_begins_where_the_hand_is_then():
     assert play(follower, now_ns, 5)[0] == [], "nothing before a latent of this episode"
     late = follower.hear(heard(other, now_ns), now_ns)
     assert late.kind == "stale" and "episode" in late.words
-    follower.measured(spec.names, spec.expand(spec.upper), now_ns)
+    follower.measured(spec.names, spec.expand(spec.upper).tolist(), now_ns)
     follower.hear(heard(other, now_ns + 1), now_ns + 1)
     (first, *_), _ = play(follower, now_ns, 1)
     reach = spec.max_acceleration / spec.command.rate_hz**2
