@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import Int64
+
 from lam_models.command import UserError
-from lam_models.policy.inputs import POSE_FEATURES
+from lam_models.policy.inputs import POSE_FEATURES, word_rows
 
 if TYPE_CHECKING:
     from lam_models.policy.slot_policy import Config
@@ -38,3 +43,12 @@ def make_in_turn(c: Config, backbone: Any) -> Any:
     from lam_models.policy.autoregressive import InTurn
 
     return InTurn(c.motion_tokens, c.motion_codes, backbone.queries.shape[-1])
+
+
+def word_reader(c: Config) -> Callable[[Sequence[str]], Int64[np.ndarray, "batch words hashes"]]:
+    """How a policy reads instructions, before there is one."""
+    if c.vlm is None:
+        return word_rows
+    from lam_models.policy.vlm_opening import read_prompts
+
+    return partial(read_prompts, c.vlm)

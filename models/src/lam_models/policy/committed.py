@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from lam_models.types import ActionChunk
 
 
@@ -19,3 +22,11 @@ class Committed:
 
     plan: ActionChunk
     steps: int
+
+    def numbers(self, steps: int) -> Float[np.ndarray, "steps numbers"]:
+        """The plan's first steps; where it is shorter, no motion and its last hand."""
+        there = min(steps, len(self.plan.delta_ee))
+        delta = np.zeros((steps, 6), np.float32)
+        delta[:there] = self.plan.delta_ee[:there]
+        hand = self.plan.hand[np.minimum(np.arange(steps), len(self.plan.hand) - 1)]
+        return np.concatenate([delta, hand], axis=1)

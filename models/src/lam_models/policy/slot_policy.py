@@ -13,10 +13,8 @@ A delayed chunk begins that many steps after the observation (delay augmentation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +28,7 @@ from lam_models.checkpoint import Checkpoint, Spec
 from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
-from lam_models.policy.inputs import Examples, Inputs, observed, word_rows
+from lam_models.policy.inputs import Examples, Inputs, observed
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.views import varied
 from lam_models.policy.vlm_choice import Vlm
@@ -269,7 +267,7 @@ class SlotPolicy(nn.Module):
             chunk, codes = self.answer(self._observed(observation, steps, device))
         numbers = chunk[0].float().cpu().numpy()
         if committed is not None and steps:
-            numbers = np.concatenate([_planned(committed, steps), numbers])[: c.chunk_steps]
+            numbers = np.concatenate([committed.numbers(steps), numbers])[: c.chunk_steps]
         return ActionChunk(
             start_ns=observation.stamp_ns,
             dt_s=c.dt_s,
@@ -290,28 +288,9 @@ class SlotPolicy(nn.Module):
         return self._spec
 
 
-def word_reader(c: Config) -> Callable[[Sequence[str]], Int64[np.ndarray, "batch words hashes"]]:
-    """How a policy reads instructions, before there is one."""
-    if c.vlm is None:
-        return word_rows
-    from lam_models.policy.vlm_opening import read_prompts
-
-    return partial(read_prompts, c.vlm)
-
-
 def _quick_attention(device: torch.device) -> AbstractContextManager[object]:
     """On a CPU the gradient of fused attention takes twice as long as plain products do."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
-
-
-def _planned(committed: Committed, steps: int) -> Float[np.ndarray, "steps numbers"]:
-    """The plan's first steps; where it is shorter, no motion and its last hand."""
-    plan = committed.plan
-    there = min(steps, len(plan.delta_ee))
-    delta = np.zeros((steps, 6), np.float32)
-    delta[:there] = plan.delta_ee[:there]
-    hand = plan.hand[np.minimum(np.arange(steps), len(plan.hand) - 1)]
-    return np.concatenate([delta, hand], axis=1)
 
 
 def _space(spec: Spec) -> LatentSpec:

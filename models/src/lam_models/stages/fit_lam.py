@@ -7,7 +7,6 @@ written, with metrics.jsonl and curves.png in it, and the run's folder is remove
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,10 @@ from lam_models.command import UserError, unknown
 from lam_models.stages.fit_data import Ahead, FitData, open_fit_data
 from lam_models.stages.fit_settings import PRESETS, FitSettings
 from lam_models.stages.opening import configure, open_system, save_system
+from lam_models.stages.run_facts import keep_facts
 from lam_models.stages.training.curves import draw_curves
 from lam_models.stages.training.journal import METRICS, TIMINGS, read_metrics
 from lam_models.stages.training.loop import Recipe, Trained, mean_loss, recipe_of, train
-from lam_models.stages.training.snapshot import snapshots
 from lam_models.stages.training.trainer import place
 from lam_models.strict_json import to_json
 from lam_models.systems import find
@@ -57,7 +56,11 @@ def fit(settings: FitSettings) -> FitResult:
     recipe = _recipe(settings, config)
     folder = settings.out.with_name(settings.out.name + ".training")
     if here.is_main_process:
-        _keep_facts(folder, settings, config, data)
+        keep_facts(
+            folder,
+            {"system": settings.system, "config": to_json(config), "data": data.content_hash},
+            settings.resume,
+        )
     model = _model(settings, config, previous)
     if here.is_main_process:
         print(_headline(settings.system, model, data, recipe), flush=True)
@@ -141,24 +144,6 @@ def _model(settings: FitSettings, config: Any, previous: Any) -> Any:
 
 def _needs_actions(system: str) -> bool:
     return bool(getattr(find(system), "needs_actions", False))
-
-
-def _keep_facts(folder: Path, settings: FitSettings, config: Any, data: FitData) -> None:
-    """Note what a run is of; raise UserError if a resumed one would be of something else."""
-    facts = {"system": settings.system, "config": to_json(config), "data": data.content_hash}
-    path = folder / "run.json"
-    if not settings.resume and snapshots(folder / "snapshots"):
-        raise UserError(
-            f"{folder} holds an unfinished run; go on with --resume, or remove it to begin anew"
-        )
-    if settings.resume and path.exists():
-        before = json.loads(path.read_text())
-        for name, value in facts.items():
-            if before.get(name) != value:
-                raise UserError(f"{folder} is a run with another {name}; resume it with its own")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _headline(system: str, model: Any, data: FitData, recipe: Recipe) -> str:

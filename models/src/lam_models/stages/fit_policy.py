@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,17 +21,18 @@ import torch
 from lam_models.checkpoint import CameraSpec, Checkpoint, Spec, open_checkpoint, origin_now, write
 from lam_models.command import UserError, unknown
 from lam_models.hands.space import HandSpace, open_space
+from lam_models.policy.backbone_kinds import word_reader
 from lam_models.policy.inputs import EE, EE_NAMES
-from lam_models.policy.slot_policy import Config, SlotPolicy, word_reader
+from lam_models.policy.slot_policy import Config, SlotPolicy
 from lam_models.stages.demonstrations import Demonstrations, Motion, Wanted, open_demonstrations
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array, configure
 from lam_models.stages.policy_data import PolicyData, split
 from lam_models.stages.policy_settings import POLICY_PRESETS, PolicySettings
+from lam_models.stages.run_facts import keep_facts
 from lam_models.stages.training.curves import draw_curves
 from lam_models.stages.training.journal import METRICS, TIMINGS, read_metrics
 from lam_models.stages.training.loop import Recipe, Trained, mean_loss, recipe_of, train
-from lam_models.stages.training.snapshot import snapshots
 from lam_models.stages.training.trainer import place
 from lam_models.strict_json import to_json
 from lam_models.types import LatentSpec
@@ -96,7 +96,7 @@ def fit_policy(settings: PolicySettings) -> Path:
     recipe = _recipe(settings, config)
     folder = settings.out.with_name(settings.out.name + ".training")
     if here.is_main_process:
-        _keep_facts(folder, settings, config, material)
+        keep_facts(folder, _facts(settings, config, material), settings.resume)
     data = _data(settings, config, material)
     model = _model(settings, config, before)
     _standardise(model, material, data)
@@ -240,28 +240,15 @@ def _statistics(values: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0))
 
 
-def _keep_facts(folder: Path, settings: PolicySettings, config: Config, material: Material) -> None:
-    """Note what a run is of; raise UserError if a resumed one would be of something else."""
-    facts = {
+def _facts(settings: PolicySettings, config: Config, material: Material) -> dict[str, Any]:
+    """What a run is of; a longer one is the same."""
+    return {
         "config": {k: v for k, v in to_json(config).items() if k != "steps"},
         "data": material.content_hash,
         "after": "" if settings.after is None else str(settings.after),
         "episodes": settings.episodes,
         "pseudo": settings.pseudo,
     }
-    path = folder / "run.json"
-    if not settings.resume and snapshots(folder / "snapshots"):
-        raise UserError(
-            f"{folder} holds an unfinished run; go on with --resume, or remove it to begin anew"
-        )
-    if settings.resume and path.exists():
-        before = json.loads(path.read_text())
-        for name, value in facts.items():
-            if before.get(name) != value:
-                raise UserError(f"{folder} is a run with another {name}; resume it with its own")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def policy_spec(config: Config, emits: Sequence[LatentSpec], has_state: bool) -> Spec:
