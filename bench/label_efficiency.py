@@ -105,7 +105,7 @@ def cells_of(seed: int, conditions: tuple[str, ...], labels: tuple[int, ...]) ->
 
 def keep_plan(plan: Plan) -> None:
     """Cells of another plan are not mixed with these: exits where there are such."""
-    from lam_models.policy.slot_policy import Config
+    from lam_models.policy.slot_config import Config
     from lam_models.strict_json import to_json
 
     facts = {"plan": asdict(plan), "policy": to_json(getattr(Config, plan.preset)())}

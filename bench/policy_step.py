@@ -29,7 +29,8 @@ from transformers import LlamaConfig
 
 from lam_models.policy.inputs import Inputs
 from lam_models.policy.prismatic import DINOV2_LARGE, SIGLIP_SO400M, EyeShape, Prismatic
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_config import Config
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.stepping import How, Stepping
 from lam_models.policy.vlm_choice import Vlm
 from report import Benchmark, Goal, Row, main

@@ -15,7 +15,8 @@ from lam_models.policy.backbones import Backbone
 from lam_models.policy.bins import Bins
 from lam_models.policy.inputs import Examples, observed, pose_features, word_rows
 from lam_models.policy.read_out_kinds import READ_OUTS
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_config import Config
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.views import shifted, tinted, varied
 from lam_models.types import Frame, Observation
 

@@ -17,7 +17,8 @@ from lam_models.checkpoint import Checkpoint, open_checkpoint, origin_now, write
 from lam_models.command import UserError
 from lam_models.policy.backbones import Backbone
 from lam_models.policy.inputs import Examples, Inputs
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_config import Config
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.vlm import VlmBackbone
 from lam_models.policy.vlm_choice import Vlm
 from lam_models.stages.fit_policy import policy_spec

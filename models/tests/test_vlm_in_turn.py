@@ -14,7 +14,8 @@ import vlms
 from lam_models.checkpoint import Spec
 from lam_models.command import UserError
 from lam_models.policy.inputs import Examples, Inputs
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_config import Config
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.stepping import Stepping
 from lam_models.policy.vlm_choice import Vlm
 from lam_models.stages.fit_policy import policy_spec

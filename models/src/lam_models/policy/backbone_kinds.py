@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from lam_models.command import UserError
 from lam_models.policy.inputs import POSE_FEATURES, word_rows
-
-if TYPE_CHECKING:
-    from lam_models.policy.slot_policy import Config
+from lam_models.policy.slot_config import Config
 
 
 def make_backbone(c: Config, vlm: Any = None) -> Any:

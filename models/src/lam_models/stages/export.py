@@ -19,7 +19,8 @@ from lam_models.command import UserError
 from lam_models.policy import find
 from lam_models.policy.inputs import POSE_FEATURES, Inputs
 from lam_models.policy.opening import check_spec
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_config import Config
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.strict_json import from_json
 
 _SMALL = 1024

@@ -23,7 +23,8 @@ from lam_models.command import UserError, unknown
 from lam_models.hands.space import HandSpace, open_space
 from lam_models.policy.backbone_kinds import word_reader
 from lam_models.policy.inputs import EE, EE_NAMES
-from lam_models.policy.slot_policy import Config, SlotPolicy
+from lam_models.policy.slot_config import Config
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.stages.demonstrations import Demonstrations, Motion, Wanted, open_demonstrations
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array, configure

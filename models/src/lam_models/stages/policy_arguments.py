@@ -43,7 +43,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="changes",
         metavar="NAME=VALUE",
-        help="any field of the policy's Config (policy/slot_policy.py); may be repeated",
+        help="any field of the policy's Config (policy/slot_config.py); may be repeated",
     )
     training = parser.add_argument_group("training", "defaults are the preset's")
     training.add_argument("--steps", type=int)
@@ -61,7 +61,7 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
 
 def fit_from(args: argparse.Namespace) -> int:
     """Train; exit code 0, or 130 after Ctrl-C."""
-    from lam_models.policy.slot_policy import Config
+    from lam_models.policy.slot_config import Config
     from lam_models.stages.fit_policy import fit_policy
     from lam_models.stages.fit_settings import read_changes
     from lam_models.stages.training.stopping import Stopped

@@ -1,0 +1,102 @@
+"""What a slot policy (slot_policy.py) is made of and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lam_models.policy.vlm_choice import Vlm
+
+
+@dataclass(frozen=True)
+class Config:
+    """The defaults are `small`: a CPU learns five tasks with it.
+
+    image_size: pixels of a side, of every camera.
+    channels, blocks, maps, glimpses: of the eye of each camera.
+    vlm: in place of the small backbone; channels to glimpses, depth and heads are then not used.
+    slots: beside those of the motion latent. read_out: a name of read_out_kinds.READ_OUTS.
+    waypoints: whether the read-out is told the way to where the hand goes next (waypoint.py).
+    motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
+        is 0, of `motion_dim` numbers.
+    greatest_delay: steps by which a chunk may begin after its observation.
+    shift, tint, state_noise: as views.varied takes them.
+    motion_weight, waypoint_weight: of their losses beside that of the actions.
+    """
+
+    cameras: tuple[str, ...] = ("front", "wrist")
+    image_size: int = 96
+    channels: tuple[int, ...] = (16, 32, 64)
+    blocks: int = 2
+    maps: int = 32
+    glimpses: int = 8
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    slots: int = 8
+    read_out: str = "regression"
+    read_out_depth: int = 2
+    chunk_steps: int = 16
+    dt_s: float = 0.05
+    latent_dim: int = 32
+    waypoints: bool = True
+    waypoint_weight: float = 1.0
+    motion_tokens: int = 0
+    motion_codes: int = 0
+    motion_dim: int = 0
+    motion_weight: float = 0.1
+    greatest_delay: int = 0
+    shift: float = 0.03
+    tint: float = 0.0
+    state_noise: float = 0.003
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    warmup_steps: int = 100
+    final_rate: float = 0.02
+    ema_decay: float = 0.995
+    batch_size: int = 64
+    steps: int = 8000
+    vlm: Vlm | None = None
+
+    @classmethod
+    def small(cls) -> Config:
+        return cls()
+
+    @classmethod
+    def cloner(cls) -> Config:
+        """The plain baseline: small images, a third of a million parameters."""
+        return cls(
+            image_size=64,
+            channels=(16, 32, 32),
+            blocks=1,
+            maps=16,
+            glimpses=2,
+            width=64,
+            depth=1,
+            slots=1,
+            read_out_depth=1,
+        )
+
+    @classmethod
+    def tiny(cls) -> Config:
+        """For tests and first looks."""
+        return cls(
+            image_size=32,
+            channels=(8, 16, 16),
+            blocks=1,
+            maps=8,
+            glimpses=2,
+            width=32,
+            depth=1,
+            heads=2,
+            slots=4,
+            read_out_depth=1,
+            chunk_steps=8,
+            shift=0.0,
+            tint=0.0,
+            state_noise=0.0,
+            ema_decay=0.0,
+            warmup_steps=10,
+            batch_size=16,
+            steps=200,
+        )
