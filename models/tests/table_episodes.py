@@ -6,9 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from lam_models.checkpoint import origin_now
-from lam_models.data.lerobot_layout import Schema, camera, vector
+from lam_models.data.lerobot_layout import Schema, camera, scalar, vector
 from lam_models.data.lerobot_write import DatasetWriter
 from lam_models.hands.space import Coder, HandSpace, founded, hand_modality, save_space
 from lam_models.hands.spec_file import read_hand
@@ -19,8 +20,16 @@ INSTRUCTIONS = ("push left", "push right", "push left", "push right")
 DELTAS = tuple(f"delta_ee.{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz"))
 
 
-def record_episodes(path: Path, seed: int = 0, hand: str = "parallel_gripper") -> Path:
-    """Four episodes of a hand that slowly opens; a bright square wanders about."""
+def record_episodes(
+    path: Path,
+    seed: int = 0,
+    hand: str = "parallel_gripper",
+    source: Int64[np.ndarray, "episodes frames"] | None = None,
+) -> Path:
+    """Four episodes of a hand that slowly opens; a bright square wanders about.
+
+    source: who commanded, as a column of the dataset.
+    """
     rng = np.random.default_rng(seed)
     spec = read_hand(hand)
     opening = np.linspace(spec.lower, spec.upper, FRAMES)
@@ -31,10 +40,11 @@ def record_episodes(path: Path, seed: int = 0, hand: str = "parallel_gripper") -
             "observation.images.wrist": camera(SIZE, SIZE),
             "observation.state": vector((*EE_NAMES, *spec.actuated)),
             "action": vector((*DELTAS, *spec.actuated)),
+            **({} if source is None else {"command.source": scalar("int64")}),
         },
     )
     with DatasetWriter(path, schema) as writer:
-        for words in INSTRUCTIONS:
+        for episode, words in enumerate(INSTRUCTIONS):
             side = -1.0 if words.endswith("left") else 1.0
             for frame in range(FRAMES):
                 images = rng.integers(0, 60, (2, SIZE, SIZE, 3)).astype(np.uint8)
@@ -42,14 +52,15 @@ def record_episodes(path: Path, seed: int = 0, hand: str = "parallel_gripper") -
                 joints = opening[frame]
                 ee = np.array([0.4, 0.01 * frame * side, 0.2, np.pi, 0.0, 0.0, *joints])
                 action = np.array([0.001 * frame, 0.01 * side, 0, 0, 0, 0.02, *joints])
-                writer.add_frame(
-                    {
-                        "observation.images.front": images[0],
-                        "observation.images.wrist": images[1],
-                        "observation.state": ee.astype(np.float32),
-                        "action": action.astype(np.float32),
-                    }
-                )
+                row = {
+                    "observation.images.front": images[0],
+                    "observation.images.wrist": images[1],
+                    "observation.state": ee.astype(np.float32),
+                    "action": action.astype(np.float32),
+                }
+                if source is not None:
+                    row["command.source"] = source[episode, frame : frame + 1]
+                writer.add_frame(row)
             writer.save_episode(task=words)
     return path
 
