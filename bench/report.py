@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,18 @@ def show(rows: list[Row], title: str) -> None:
     Console(width=max(100, Console().width)).print(table)
 
 
+def figure_of(name: str, **where: str | int) -> Callable[[list[Row]], float]:
+    """For goals: a figure of the first row whose entries are those of `where`.
+
+    NaN, which meets no goal, where that row has no such figure.
+    """
+    return lambda rows: next(
+        float(row.get(name, float("nan")))
+        for row in rows
+        if all(row.get(key) == value for key, value in where.items())
+    )
+
+
 def _cell(value: str | float | int | bool) -> str:
     if not isinstance(value, float):
         return str(value)
@@ -120,6 +133,8 @@ def main(benchmark: Benchmark) -> None:
             sys.exit(f"{saved} is missing: run this script without --check first")
         rows = json.loads(saved.read_text())["rows"]
     else:
+        # As after Ctrl-C, what `with` and `finally` clean up is cleaned up.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         started = time.monotonic()
         rows = benchmark.measure(args.quick)
         result = {
