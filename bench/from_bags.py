@@ -20,7 +20,7 @@ import matplotlib
 import numpy as np
 from transport import test_image
 
-from report import ROOT, Benchmark, Goal, Row, main
+from report import ROOT, Benchmark, Goal, Row, figure_of, main
 
 sys.path.insert(0, str(ROOT / "models" / "tests"))
 from bags import ROBOT, Sent, Swing, build, messages, record, stamped
@@ -122,11 +122,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 def speed(size: str):
     """With a process a core."""
-    return lambda rows: next(
-        float(row["times_real_time"])
-        for row in rows
-        if (row["size"], row["processes"]) == (size, CORES)
-    )
+    return figure_of("times_real_time", size=size, processes=CORES)
 
 
 GOALS = (

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE
 
 import matplotlib
 import numpy as np
+from child_process import Child
 from transport import PROFILE, quality, test_image
 
-from report import Benchmark, Goal, Row, main
+from report import Benchmark, Goal, Row, figure_of, main
 
 matplotlib.use("Agg")
 
@@ -146,19 +146,14 @@ def observe(side: Sequence[str], encoding: str, cameras: int, count: int) -> dic
     env |= {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE), "OMP_NUM_THREADS": "1"}
     names = ",".join(CAMERAS[:cameras])
 
-    def start(*words: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, __file__, "--child", *words, encoding, names],
-            env={**env, "COUNT": str(count)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(*words: str) -> Child:
+        case = ("--child", *words, encoding, names)
+        return Child(__file__, *case, env={**env, "COUNT": str(count)}, stdout=PIPE, stderr=PIPE)
 
-    receiver, sender = start(*side), start("publish")
-    _, error = sender.communicate(timeout=60 + 2 * count / CAMERA_HZ)
-    receiver.send_signal(signal.SIGTERM)
-    out, other = receiver.communicate(timeout=60)
+    with start(*side) as receiver, start("publish") as sender:
+        _, error = sender.communicate(timeout=60 + 2 * count / CAMERA_HZ)
+        receiver.terminate()
+        out, other = receiver.communicate(timeout=60)
     if sender.returncode or receiver.returncode or not out:
         sys.exit(f"{side} {encoding} x {cameras} failed:\n{error}{other}")
     return json.loads(out.splitlines()[-1])
@@ -227,21 +222,18 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def figure_of(rows: list[Row], case: str, stage: str, figure: str) -> float:
-    return next(float(r[figure]) for r in rows if (r["case"], r["stage"]) == (case, stage))
-
-
 def worst(stage: str, figure: str):
     return lambda rows: max(float(row[figure]) for row in rows if row["stage"] == stage)
 
 
 def added(rows: list[Row]) -> float:
     """What the node adds to the transport of raw pictures, grid apart: worst p95, in floors."""
-    floors = [row for row in rows if row["stage"] == "floor" and "raw" in str(row["case"])]
-    return max(
-        figure_of(rows, str(floor["case"]), "total - grid", "p95_ms") / float(floor["p95_ms"]) - 1.0
-        for floor in floors
-    )
+    cases = {str(row["case"]) for row in rows if "raw" in str(row["case"])}
+
+    def p95_ms(case: str, stage: str) -> float:
+        return figure_of("p95_ms", case=case, stage=stage)(rows)
+
+    return max(p95_ms(case, "total - grid") / p95_ms(case, "floor") - 1.0 for case in cases)
 
 
 GOALS = (

@@ -33,7 +33,7 @@ from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand, shipped_hands
 from lam_models.hands.touch import nearest_touches
 from lam_models.hands.urdf import tip_link, write_urdf
-from report import Benchmark, Goal, Row, main
+from report import Benchmark, Goal, Row, figure_of, main
 
 FIVE_FINGERS = ("shadow", "five_finger", "ability", "inspire_rh56")
 OTHERS = ("dex-retargeting", "mink")
@@ -182,7 +182,7 @@ def pinches(kinematics: Kinematics, points: np.ndarray, q: np.ndarray) -> Row:
 
 def of(rows: list[Row], method: str, hand: str = "shadow") -> float:
     """Median ms of a frame."""
-    return next(float(r["ms"]) for r in rows if r.get("method") == method and r["hand"] == hand)
+    return figure_of("ms", method=method, hand=hand)(rows)
 
 
 def shadow_gain(rows: list[Row]) -> float:

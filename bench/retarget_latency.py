@@ -27,12 +27,13 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from child_process import Child
 
 from lam_models.checkpoint import origin_now
 from lam_models.hands.space import Coder, HandSpace, founded, hand_modality, save_space
 from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand
-from report import Benchmark, Goal, Row, main
+from report import Benchmark, Goal, Row, figure_of, main
 
 matplotlib.use("Agg")
 
@@ -176,38 +177,26 @@ def sink(hand: str) -> None:
         executor.spin_once(timeout_sec=0.1)
 
 
-class Child:
+class Partner(Child):
     """A process that answers a line by a line."""
 
     def __init__(self, *words: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)},
-            text=True,
-        )
+        env = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)}
+        super().__init__(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
 
     def ask(self, word: str = "") -> np.ndarray:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(word + "\n")
-        self._process.stdin.flush()
-        return np.array(json.loads(self._process.stdout.readline()), dtype=np.int64)
-
-    def __enter__(self) -> Child:
-        return self
+        assert self.stdin is not None and self.stdout is not None
+        self.stdin.write(word + "\n")
+        self.stdin.flush()
+        return np.array(json.loads(self.stdout.readline()), dtype=np.int64)
 
     def end(self) -> str:
         """Ask it to end; what it still said."""
-        self._process.send_signal(signal.SIGINT)
-        return self._process.communicate(timeout=30.0)[0]
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.send_signal(signal.SIGINT)
+        return self.communicate(timeout=30.0)[0]
 
 
-def answers_ms(talk: Child, ear: Child, listener: str) -> np.ndarray:
+def answers_ms(talk: Partner, ear: Partner, listener: str) -> np.ndarray:
     """Time from each latent of a round to the first command after it [ms]; inf where none came."""
     stamps, arrivals = talk.ask(listener), ear.ask()
     arrived = np.append(arrivals.astype(float), np.inf)[np.searchsorted(arrivals, stamps)]
@@ -220,10 +209,10 @@ def measure_hand(hand: str, folder: Path, rounds: int, count: int) -> Row:
     parameters = (f"space:={space}", f"hand:={file}", "state_topic:=''")
     words = [word for parameter in parameters for word in ("-p", parameter)]
     with (
-        Child("-c", NODE, "--ros-args", "--log-level", "warn", *words) as node,
-        Child(__file__, "--child", "relay", hand),
-        Child(__file__, "--child", "sink", hand) as ear,
-        Child(__file__, "--child", "source", str(space), str(count)) as talk,
+        Partner("-c", NODE, "--ros-args", "--log-level", "warn", *words) as node,
+        Partner(__file__, "--child", "relay", hand),
+        Partner(__file__, "--child", "sink", hand) as ear,
+        Partner(__file__, "--child", "source", str(space), str(count)) as talk,
     ):
         activate = ["-m", "lam_bringup.activate_node", "--ros-args", "-p", "nodes:=[retarget_node]"]
         env = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)}
@@ -285,14 +274,12 @@ def table(rows: list[Row]) -> list[Row]:
     return [{name: row[name] for name in kept} for row in rows]
 
 
-def of(hand: str, figure: str):
-    """A figure of one hand."""
-    return lambda rows: next(float(row[figure]) for row in rows if row["hand"] == hand)
-
-
 GOALS = (
-    *(Goal(f"{h}: added at p95, ms", of(h, "added_p95_ms"), at_most=1.0) for h in HANDS),
-    *(Goal(f"{h}: latents lost", of(h, "lost"), at_most=0.0) for h in HANDS),
+    *(
+        Goal(f"{h}: added at p95, ms", figure_of("added_p95_ms", hand=h), at_most=1.0)
+        for h in HANDS
+    ),
+    *(Goal(f"{h}: latents lost", figure_of("lost", hand=h), at_most=0.0) for h in HANDS),
 )
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ from __future__ import annotations
 import array
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import matplotlib
 import numpy as np
+from child_process import Child
 
-from report import ROOT, Benchmark, Goal, Row, main
+from report import ROOT, Benchmark, Goal, Row, figure_of, main
 
 matplotlib.use("Agg")
 
@@ -110,17 +111,12 @@ def measure_one(size: str, encoding: str, reliable: bool, profile: bool, count: 
     if profile:
         env["FASTDDS_DEFAULT_PROFILES_FILE"] = env["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
     case = [size, encoding, str(int(reliable)), str(count)]
-    children = [
-        subprocess.Popen(
-            [sys.executable, __file__, "--child", side, *case],
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for side in ("subscribe", "publish")
-    ]
-    outputs = [child.communicate(timeout=120) for child in children]
+    with (
+        Child(__file__, "--child", "subscribe", *case, env=env, stdout=PIPE, stderr=PIPE) as ear,
+        Child(__file__, "--child", "publish", *case, env=env, stdout=PIPE, stderr=PIPE) as mouth,
+    ):
+        children = (ear, mouth)
+        outputs = [child.communicate(timeout=120) for child in children]
     if failed := [
         err for child, (_, err) in zip(children, outputs, strict=True) if child.returncode
     ]:
@@ -174,11 +170,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 def of(payload: str, qos: str, figure: str):
     """The figure of one row measured with our profile."""
-    return lambda rows: next(
-        float(r.get(figure, np.inf))
-        for r in rows
-        if (r["payload"], r["qos"], r["profile"]) == (payload, qos, "ours")
-    )
+    return figure_of(figure, payload=payload, qos=qos, profile="ours")
 
 
 GOALS = (
