@@ -26,13 +26,14 @@ SHELL = ("_node.py", "messages.py", "params.py", "outlets.py")
 ROS_MODULES = {"rclpy", "rcl_interfaces", "builtin_interfaces", "std_srvs", "lifecycle_msgs"}
 
 # What each part of lam_models may import from lam_models.
-ROOT_MODULES = {"types", "geometry", "command", "settings", "strict_json"}
+ROOT_MODULES = {"types", "geometry", "command", "settings", "strict_json", "strict_yaml"}
 ALLOWED = {
     "types": set(),
     "geometry": set(),
     "command": set(),
     "settings": {"command"},
     "strict_json": {"command"},
+    "strict_yaml": {"command"},
     "checkpoint": {"types", "command", "strict_json"},
     "recipes": ROOT_MODULES | {"checkpoint", "systems", "policy", "stages"},
     "sense": ROOT_MODULES,

@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from lam_models.command import UserError
+from lam_models.data.bags.topics import read_robot
 from lam_models.hands.spec_file import read_hand
 from lam_models.settings import declare
 from lam_models.stopping import StopRequest
@@ -29,7 +30,7 @@ from lam_msgs.msg import EpisodeInfo
 from lam_teleop import record_messages as messages
 from lam_teleop.bags.recorder import Closed, Recorder
 from lam_teleop.bags.sidecar import software_commit
-from lam_teleop.bags.wanted import Wanted, read_robot, wanted_topics
+from lam_teleop.bags.wanted import Wanted, wanted_topics
 from lam_teleop.listening_node import Listening
 from lam_teleop.record_desk_node import Desk, offer_services
 from lam_teleop.record_params import RecordSettings
@@ -44,7 +45,7 @@ class RecordNode(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__("record_node", **options)
         s = self.settings = declare(self, RecordSettings, rcl_interfaces.msg)
-        robot = read_robot(s.robot)
+        robot = read_robot(Path(s.robot)) if s.robot else {}
         root = Path(s.folder).expanduser()
         self._recorder = Recorder(root, robot, software_commit(), s.limits())
         self.listening = Listening(self, self._recorder, _wanted(s, robot), s.raw_after_s)

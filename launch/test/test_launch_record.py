@@ -8,8 +8,9 @@ import yaml
 
 from lam_bringup.description import Parameter
 from lam_bringup.launch_xml import read_launch
+from lam_models.data.bags.topics import read_robot
 from lam_models.settings import from_mapping
-from lam_teleop.bags.wanted import read_robot, wanted_topics
+from lam_teleop.bags.wanted import wanted_topics
 from lam_teleop.record_params import RecordSettings
 
 LAUNCH = Path(__file__).resolve().parents[1]
@@ -27,7 +28,7 @@ def settings(**given: str) -> RecordSettings:
 def test_the_recorder_gets_the_robot_and_its_topics():
     found = settings(folder="here", topics="[/a, /b]", follow_episodes="true")
     assert found.folder == "here" and found.topics == ("/a", "/b") and found.follow_episodes
-    robot = read_robot(found.robot)
+    robot = read_robot(Path(found.robot))
     assert robot == yaml.safe_load((LAUNCH / "robots" / "sim_panda.yaml").read_text())
     names = {name for one in wanted_topics(robot, {}, found.topics) for name in one.names}
     section = robot["policy_node"]["ros__parameters"]

@@ -10,8 +10,9 @@ import yaml
 
 from lam_models.command import UserError
 from lam_models.hands.driver import driver_units
-from lam_models.hands.spec import Channel, HandSpec
+from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand, shipped_hands
+from lam_models.hands.spec_parts import Channel
 
 
 def told(spec: HandSpec, q: np.ndarray) -> dict[str, float]:

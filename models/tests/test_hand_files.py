@@ -12,8 +12,9 @@ from lam_models.hands.check import PINCH_M, examine
 from lam_models.hands.driver import driver_units
 from lam_models.hands.human import FINGERS, TIPS, mean_hand
 from lam_models.hands.kinematics import Kinematics, open_kinematics
-from lam_models.hands.spec import PALM, RANGE_UNITS, HandSpec
+from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import read_hand, shipped_hands
+from lam_models.hands.spec_parts import PALM, RANGE_UNITS
 from lam_models.hands.touch import nearest_touches
 
 NAMES = tuple(shipped_hands())

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lam_models.command import UserError
 from lam_models.data.bags.topics import absolute, robot_of
 
 COMPRESSED = "/compressed"
@@ -32,19 +28,6 @@ class Wanted:
     role: str
     names: tuple[str, ...]
     must: bool = False
-
-
-def read_robot(path: str) -> dict[str, Any]:
-    """Content of a robot's parameter file, {} without one."""
-    if not path:
-        return {}
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"the robot's file {path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"the robot's file {path} holds no sections of parameters")
-    return content
 
 
 def wanted_topics(

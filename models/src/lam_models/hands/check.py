@@ -17,7 +17,8 @@ from lam_models.hands import poses as natural
 from lam_models.hands.driver import driver_units
 from lam_models.hands.human import ANGLES, FINGERS, TIPS, mean_hand
 from lam_models.hands.kinematics import Kinematics
-from lam_models.hands.spec import PALM, HandSpec
+from lam_models.hands.spec import HandSpec
+from lam_models.hands.spec_parts import PALM
 from lam_models.hands.touch import Touch, nearest_touches
 
 PINCH_M = 0.010  # A pinch is closed when its gap is smaller.

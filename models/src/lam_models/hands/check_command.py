@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lam_models.hands.check import Findings
-    from lam_models.hands.spec import HandSpec, Joint
+    from lam_models.hands.spec import HandSpec
+    from lam_models.hands.spec_parts import Joint
 
 SUMMARY = "check a hand's YAML file, and draw the hand it describes"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lam_models.hands.spec import RANGE_UNITS, HandSpec
+from lam_models.hands.spec import HandSpec
+from lam_models.hands.spec_parts import RANGE_UNITS
 
 _PER_SI = {"rad": 1.0, "deg": 180.0 / np.pi, "m": 1.0, "mm": 1000.0}
 _SPAN = {"share": (0.0, 1.0), "signed_share": (-1.0, 1.0), "per_mille": (0.0, 1000.0)}

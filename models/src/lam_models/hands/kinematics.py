@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lam_models import geometry
-from lam_models.hands.spec import BASE, Fingertip, HandSpec, Vector
+from lam_models.hands.spec import HandSpec
+from lam_models.hands.spec_parts import BASE, Fingertip, Vector
 
 Poses = Float[np.ndarray, "*poses actuated"]
 Tips = Float[np.ndarray, "*poses tips 3"]

@@ -19,8 +19,9 @@ from jaxtyping import Float
 from lam_models import geometry
 from lam_models.command import UserError, unknown
 from lam_models.hands.kinematics import Poses, Tips, mirror, palm_pose
-from lam_models.hands.spec import BASE, Fingertip, HandSpec, Palm
+from lam_models.hands.spec import HandSpec
 from lam_models.hands.spec_file import model_file
+from lam_models.hands.spec_parts import BASE, Fingertip, Palm
 
 _LIMIT_SLACK = 1e-3
 

@@ -23,7 +23,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from lam_models.command import unknown
-from lam_models.hands.spec import PALM, HandSpec
+from lam_models.hands.spec import HandSpec
+from lam_models.hands.spec_parts import PALM
 
 Vectors = Float[np.ndarray, "poses vectors 3"]
 Weights = Float[np.ndarray, "poses vectors"]

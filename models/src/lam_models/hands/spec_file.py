@@ -14,12 +14,12 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lam_models import strict_json
 from lam_models.command import UserError, unknown
 from lam_models.hands.human import ANGLES, FINGERS
-from lam_models.hands.spec import BASE, PALM, RANGE_UNITS, HandSpec, Joint, Primitive
+from lam_models.hands.spec import HandSpec
+from lam_models.hands.spec_parts import BASE, PALM, RANGE_UNITS, Joint, Primitive
+from lam_models.strict_yaml import read_yaml
 
 FOLDER = Path(__file__).parent
 _TYPE = re.compile(r"[a-z][a-z0-9_]*/(msg|srv|action)/[A-Z][A-Za-z0-9]*")
@@ -49,7 +49,7 @@ def read_hand(source: str | Path) -> HandSpec:
     path = find_hand(str(source))
     if not path.is_file():
         raise UserError(f"hand file {path}: there is no such file")
-    content = _load(path)
+    content = read_yaml(path)
     try:
         spec = strict_json.from_json(HandSpec, content, str(path))
         if "path" in content:
@@ -80,38 +80,6 @@ def model_file(spec: HandSpec) -> Path:
     if not path.is_file():
         raise UserError(f"{spec.path}: model: '{text}' is {path}, which does not exist")
     return path
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without its silent last-one-wins; keys are words."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name, line = key.value, key.start_mark.line + 1
-            if not isinstance(name, str) or not key.tag.endswith((":str", ":merge")):
-                raise UserError(f"line {line}: key '{name}' is no word: put it in quotes")
-            if name in seen:
-                raise UserError(f"line {line}: key '{name}' is there twice")
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-def _load(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is no UTF-8 text") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise UserError(f"{path}: line {line}: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: {error}") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except (RecursionError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as YAML: {error}") from None
 
 
 def _numbers(value: Any, where: str = "") -> Iterator[tuple[str, float]]:

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lam_models.command import UserError
-from lam_models.hands.spec import BASE, Fingertip, HandSpec, Model, Palm, Vector
+from lam_models.hands.spec import HandSpec
+from lam_models.hands.spec_parts import BASE, Fingertip, Model, Palm, Vector
 
 PALM_LINK = "palm_frame"
 _ZERO: Vector = (0.0, 0.0, 0.0)

@@ -106,11 +106,12 @@ def plan_of(args: argparse.Namespace) -> Plan:
     """UserError for whatever cannot be."""
     from lam_models.data.bags.convert import Conversion
     from lam_models.data.bags.hand_commands import HandCommands
+    from lam_models.data.bags.topics import read_robot
     from lam_models.data.video import codec_named
     from lam_models.sense.pixels import FITS
     from lam_models.stages.from_bags import Plan
 
-    robot = _robot(args.robot) if args.robot else {}
+    robot = read_robot(args.robot) if args.robot else {}
     fps = args.fps if args.fps is not None else _control_rate(args.recordings, robot)
     for name, value in (("--fps", fps), ("--shortest", args.shortest)):
         if value <= 0:
@@ -144,17 +145,6 @@ def plan_of(args: argparse.Namespace) -> Plan:
         workers=_workers(args.workers),
         overwrite=args.overwrite,
     )
-
-
-def _robot(path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    if not path.is_file():
-        raise UserError(f"no robot's file at {path}")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} is no robot's file")
-    return content
 
 
 def _control_rate(recordings: Path, robot: Mapping[str, Any]) -> int:

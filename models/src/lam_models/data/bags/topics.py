@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lam_models.command import UserError, unknown
 from lam_models.data.bags.recording import Recording
 from lam_models.sense.observing import Ages
+from lam_models.strict_yaml import read_yaml
 
 _IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _DELTA = "lam_msgs/msg/EndEffectorDelta"
@@ -49,6 +51,14 @@ class Topics:
     def light(self) -> tuple[str, ...]:
         """Those that are no pictures."""
         return tuple(name for name in (self.pose, self.joints, self.delta, self.hand) if name)
+
+
+def read_robot(path: Path) -> dict[str, Any]:
+    """Content of a robot's parameter file."""
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"the robot's file {path} holds no sections of parameters")
+    return content
 
 
 def robot_of(content: Mapping[str, Any]) -> Robot:
