@@ -101,10 +101,15 @@ def kind_named(name: str) -> Kind:
 
 
 def selection(thing: str, text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Names out of "a,b", "all" or "none", each known and none twice; UserError otherwise."""
+    """Names out of "a,b", "all" or "none", each known and none twice; UserError otherwise.
+
+    "all" leaves out the tasks that a policy is to meet for the first time.
+    """
+    from lam_sim.tasks import NEW_TASKS
+
     names = tuple(known)
     if text == "all":
-        return names
+        return tuple(name for name in names if name not in NEW_TASKS)
     if text == "none":
         return ()
     chosen = tuple(name.strip() for name in text.split(","))

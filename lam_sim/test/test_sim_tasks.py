@@ -12,8 +12,9 @@ from lam_models.command import UserError
 from lam_models.types import Action
 from lam_sim.table.scene import SHAPES
 from lam_sim.table.world import TableWorld, WorldSettings
-from lam_sim.tasks import TASKS, task_class
+from lam_sim.tasks import NEW_TASKS, TASKS, task_class
 from lam_sim.tasks.things import COLORS, NOUNS, SHAPES_ROUND
+from lam_sim.worlds import selection
 
 
 class Sketch:
@@ -74,7 +75,7 @@ def test_words_vary_and_are_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("name", ["reach", "push_to_zone", "pick_place", "stack"])
+@pytest.mark.parametrize("name", ["reach", "push_to_zone", "pick_place", "stack", "place_ell"])
 def test_words_single_the_target_out(name: str, difficulty: float) -> None:
     for seed in range(100):
         text, things = sketch(name, seed, difficulty)
@@ -126,6 +127,29 @@ def test_harder_draws_have_more_and_more_confusing_others() -> None:
 def test_difficulty_has_bounds(name: str, difficulty: float) -> None:
     with pytest.raises(ValueError, match="outside"):
         task_class(name).sample(np.random.default_rng(0), difficulty)
+
+
+def test_all_tasks_are_those_that_are_trained_on() -> None:
+    every = selection("task", "all", TASKS)
+    assert set(every) == TASKS.keys() - NEW_TASKS and NEW_TASKS
+    assert selection("task", "place_ell", TASKS) == ("place_ell",)
+
+
+def test_the_new_task_shows_and_says_what_no_other_does() -> None:
+    def told(name: str) -> tuple[set[str], set[str], set[str]]:
+        shapes, colors, words = set[str](), set[str](), set[str]()
+        for seed in range(60):
+            text, things = sketch(name, seed, 1.0)
+            shapes |= {thing["shape"] for thing in things.values() if "shape" in thing}
+            colors |= {thing["color"] for thing in things.values() if "color" in thing}
+            words |= set(re.findall(r"\w+", text.lower()))
+        return shapes, colors, words
+
+    known = [told(name) for name in TASKS if name not in NEW_TASKS]
+    shapes, colors, words = (set[str]().union(*each) for each in zip(*known, strict=True))
+    new_shapes, new_colors, new_words = told("place_ell")
+    assert new_shapes - shapes == {"ell"} and new_colors - colors == {"pink"}
+    assert {"pink", "ell", "tidy"} <= new_words - words
 
 
 def test_an_unknown_task_is_named_with_its_neighbour() -> None:

@@ -24,6 +24,8 @@ COLORS: dict[str, Rgba] = {
     "white": (0.95, 0.95, 0.93, 1.0),
     "black": (0.10, 0.10, 0.12, 1.0),
 }
+# Of no thing that is drawn by chance: what shows one is new to whoever learnt of the others.
+NEW_COLORS: dict[str, Rgba] = {"pink": (0.97, 0.50, 0.75, 1.0)}
 SHAPES = ("cube", "cylinder", "ball", "capsule", "hexagon", "bar", "ell")
 WORKSPACE_LOWER_M = np.array([0.28, -0.32, 0.002])
 WORKSPACE_UPPER_M = np.array([0.68, 0.32, 0.5])
@@ -37,9 +39,10 @@ Part = tuple[mujoco.mjtGeom, tuple[float, float, float], tuple[float, float, flo
 
 def color_rgba(name: str) -> Rgba:
     """The colour of that name; UserError for an unknown one."""
-    if name not in COLORS:
-        raise unknown("colour", name, COLORS)
-    return COLORS[name]
+    known = COLORS | NEW_COLORS
+    if name not in known:
+        raise unknown("colour", name, known)
+    return known[name]
 
 
 def shape_parts(shape: str, width_m: float) -> tuple[Part, ...]:

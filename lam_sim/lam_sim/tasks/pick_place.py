@@ -26,7 +26,7 @@ from lam_sim.tasks.things import (
     refer,
 )
 
-_SHAPES = ("cube", "cylinder", "ball", "hexagon", "bar", "capsule")
+SHAPES = ("cube", "cylinder", "ball", "hexagon", "bar", "capsule")
 _OTHERS = 3
 _SPACE_M = 0.055
 _SAYINGS = (
@@ -61,8 +61,8 @@ class PickPlace:
     @classmethod
     def sample(cls, rng: np.random.Generator, difficulty: float) -> PickPlace:
         radius_m = by_difficulty(difficulty, 0.085, 0.065)
-        target = Kind(pick(rng, _SHAPES), pick(rng, COLORS))
-        others = other_kinds(rng, target, _SHAPES, others_present(_OTHERS, difficulty), difficulty)
+        target = Kind(pick(rng, SHAPES), pick(rng, COLORS))
+        others = other_kinds(rng, target, SHAPES, others_present(_OTHERS, difficulty), difficulty)
         bowl_color = pick(rng, (*COLORS, "white"), [target.color])
         spaces = [radius_m + 0.03, *[_SPACE_M] * (1 + len(others))]
         bowl_at_m, *points = scatter(rng, table_region(difficulty), spaces)
