@@ -19,7 +19,7 @@ from lam_models.data.bags.topics import robot_of, topics_of
 from lam_models.data.lerobot_read import Dataset
 from lam_models.sense.align import StreamRule
 from lam_models.sense.observing import joints_of, picture_of, pose_of
-from lam_models.stages import from_bags
+from lam_models.stages import from_bags_jobs
 from lam_models.stages.from_bags import Converted, Plan, convert
 
 FRONT = "/front/image_raw/compressed"
@@ -196,7 +196,7 @@ def test_an_interrupted_conversion_goes_on(tmp_path, monkeypatch):
     for name in "abc":
         record(root, name, messages(Swing(length_s=0.8)))
     encoded: list[str] = []
-    real = from_bags.encode
+    real = from_bags_jobs.encode
 
     def encode(opened, *rest):
         encoded.append(opened.recording.path.name)
@@ -204,7 +204,7 @@ def test_an_interrupted_conversion_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(opened, *rest)
 
-    monkeypatch.setattr(from_bags, "encode", encode)
+    monkeypatch.setattr(from_bags_jobs, "encode", encode)
     with pytest.raises(KeyboardInterrupt):
         converted(root, tmp_path / "data")
     assert not (tmp_path / "data").exists()

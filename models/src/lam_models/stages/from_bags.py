@@ -1,35 +1,29 @@
 """Recordings to a LeRobot v3 dataset: recording by recording into parts, then all into one folder.
 
-Parts are made by processes, each the next recording; one that cannot be converted is named with
-the reason and does not stop the rest. Interrupted, the same call goes on after the last whole part.
+A recording that cannot be converted is named with the reason and does not stop the rest.
+Interrupted, the same call goes on after the last whole part.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lam_models.command import UserError
-from lam_models.data.bags.convert import Conversion, encode, open_recording, seconds
-from lam_models.data.bags.frames import schema_of
+from lam_models.data.bags.convert import Conversion
 from lam_models.data.bags.recording import Recording, find_recordings
-from lam_models.data.bags.topics import robot_of
 from lam_models.data.lerobot_layout import Schema
 from lam_models.data.lerobot_write import DatasetWriter
-from lam_models.data.progress import frames_progress
-from lam_models.stages.from_bags_parts import Part, find_part, part_key, save_part
+from lam_models.stages.from_bags_jobs import Job, LeftOut, make_parts
+from lam_models.stages.from_bags_parts import Part
 
 _DISCARDED = "discarded"
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -49,14 +43,6 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A recording that is not in the dataset, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Converted:
     """The dataset and what it was made of."""
 
@@ -73,18 +59,6 @@ class Converted:
         return sum(sum(part.frames) for part in self.parts)
 
 
-@dataclass(frozen=True)
-class Job:
-    """The conversion of one recording. threads: within it."""
-
-    path: Path
-    name: str
-    folder: Path
-    robot: Mapping[str, Any]
-    wanted: Conversion
-    threads: int
-
-
 def convert(plan: Plan, say: Callable[[str], None] = print) -> Converted:
     """The dataset of all that can be converted. UserError where that is nothing."""
     if plan.out.exists() and not plan.overwrite:
@@ -93,7 +67,7 @@ def convert(plan: Plan, say: Callable[[str], None] = print) -> Converted:
         raise UserError(f"{plan.out} is not a dataset: --overwrite leaves it alone")
     store = plan.out.with_name(plan.out.name + ".parts")
     jobs, left_out = _jobs(plan, store)
-    parts, failed = _make_parts(jobs, plan.workers)
+    parts, failed = make_parts(jobs, plan.workers)
     parts, odd = _alike(parts)
     left_out = sorted([*left_out, *failed, *odd], key=lambda one: one.name)
     for one in left_out:
@@ -144,100 +118,6 @@ def _jobs(plan: Plan, store: Path) -> tuple[list[Job], list[LeftOut]]:
             continue
         jobs.append(Job(path, name, store / name, robot, plan.wanted, threads))
     return jobs, left_out
-
-
-def _make_parts(jobs: Sequence[Job], workers: int) -> tuple[list[Part], list[LeftOut]]:
-    """In the order of the jobs."""
-    done: dict[str, Part | LeftOut] = {}
-    with frames_progress("converting", sum(map(_expected, jobs))) as bar:
-        if workers == 1 or len(jobs) < 2:
-            for job in jobs:
-                done[job.name] = make_part(job, bar.advance)
-        else:
-            _in_processes(jobs, workers, bar.advance, done)
-    results = [done[job.name] for job in jobs]
-    parts = [one for one in results if isinstance(one, Part)]
-    return parts, [one for one in results if isinstance(one, LeftOut)]
-
-
-def _in_processes(
-    jobs: Sequence[Job],
-    workers: int,
-    advance: Callable[[int], None],
-    done: dict[str, Part | LeftOut],
-) -> None:
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    shown = 0
-    count = min(workers, len(jobs))
-    with ProcessPoolExecutor(count, context, _begin_worker, (counter,)) as pool:
-        waiting: set[Future] = {pool.submit(_make_counted, job) for job in jobs}
-        try:
-            while waiting:
-                ready, waiting = wait(waiting, _POLL_S, FIRST_COMPLETED)
-                for future in ready:
-                    one = future.result()
-                    done[one.name] = one
-                now = counter.value
-                advance(now - shown)
-                shown = now
-        except BaseException:  # Ctrl-C too: what has not begun must not begin.
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-_counter: Any = None
-
-
-def _begin_worker(counter: Any) -> None:
-    global _counter
-    _counter = counter
-    # Ctrl-C reaches the whole group; the parent decides, and a part at work is finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _make_counted(job: Job) -> Part | LeftOut:
-    def advance(frames: int) -> None:
-        with _counter.get_lock():
-            _counter.value += frames
-
-    return make_part(job, advance)
-
-
-def make_part(job: Job, advance: Callable[[int], None]) -> Part | LeftOut:
-    """Convert a recording, unless that is done. advance: as in convert.encode."""
-    try:
-        recording = Recording(job.path)
-        key = part_key(recording, job.robot, job.wanted)
-        if (found := find_part(job.folder, key)) is not None:
-            advance(_expected(job))
-            return found
-        opened = open_recording(recording, robot_of(job.robot), job.wanted)
-        episodes = encode(opened, job.wanted, job.threads, advance)
-    except UserError as error:
-        return LeftOut(job.name, str(error))
-    part = Part(
-        name=job.name,
-        folder=job.folder,
-        schema=schema_of(opened.shapes, job.wanted.fps),
-        instruction=opened.instruction,
-        outcome=recording.about.outcome,
-        frames=tuple(piece.length for piece in opened.pieces),
-        span_s=seconds(recording),
-        notes=opened.notes,
-    )
-    save_part(part, key, episodes)
-    return part
-
-
-def _expected(job: Job) -> int:
-    """Pictures to encode, for the progress bar; 0 where the recording is no good."""
-    try:
-        span_s = seconds(Recording(job.path))
-        cameras = len(job.wanted.cameras or robot_of(job.robot).cameras)
-    except UserError:
-        return 0
-    return round(span_s * job.wanted.fps) * cameras
 
 
 def _alike(parts: Sequence[Part]) -> tuple[list[Part], list[LeftOut]]:
