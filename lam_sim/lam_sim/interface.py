@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64, UInt8
 
 from lam_models.command import unknown
 from lam_models.geometry import Pose
+from lam_models.sense.pinhole import Pinhole
 from lam_models.types import Action
 
 
@@ -41,13 +42,17 @@ class Expert(Protocol):
 
 
 class World(Protocol):
-    """A simulated robot at a task. `action_names` are six delta names, then the hand's joints."""
+    """A simulated robot at a task. `action_names` are six delta names, then the hand's joints.
+
+    pinholes: of the cameras that stand still and are calibrated.
+    """
 
     control_hz: float
     action_names: tuple[str, ...]
     state_names: tuple[str, ...]
     environment_names: tuple[str, ...]
     cameras: tuple[str, ...]
+    pinholes: Mapping[str, Pinhole]
     instruction: str
 
     def reset(self, seed: int) -> None: ...

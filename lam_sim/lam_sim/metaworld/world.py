@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from metaworld.policies import ENV_POLICY_MAP
 
 from lam_models.command import UserError, unknown
 from lam_models.geometry import pose, so3_log
+from lam_models.sense.pinhole import Pinhole
 from lam_models.types import Action
 from lam_sim.interface import Expert, Truth
 from lam_sim.metaworld.distractors import DISTRACTORS, FRONT_CAMERA, Distractors
@@ -77,6 +79,7 @@ class MetaWorld:
         "gripper.opening_m",
     )
     cameras: tuple[str, ...] = tuple(_CAMERAS)
+    pinholes: Mapping[str, Pinhole] = {}
 
     def __init__(self, settings: MetaWorldSettings) -> None:
         self.control_hz = float(settings.control_hz)

@@ -51,7 +51,8 @@ def dataset_schema(worlds: list[World], size: int, repeat: int, with_actions: bo
     """What a dataset over these worlds holds; they may differ in their environment state only."""
     first = worlds[0]
     features: dict[str, Feature] = {
-        f"observation.images.{name}": camera(size, size) for name in first.cameras
+        f"observation.images.{name}": camera(size, size, first.pinholes.get(name))
+        for name in first.cameras
     }
     if with_actions:
         environment = dict.fromkeys(name for world in worlds for name in world.environment_names)

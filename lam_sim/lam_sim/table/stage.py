@@ -6,9 +6,13 @@ drawing context serves all models of a process.
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import numpy as np
 
+from lam_models.geometry import matrix_from_quat, so3_log
+from lam_models.sense.pinhole import Pinhole
 from lam_sim.table.contact import FIXED, NOTHING, Contact
 
 TIMESTEP_S = 0.002
@@ -20,6 +24,7 @@ _TABLE_HALF_M = (0.55, 0.65, 0.02)
 _TABLE_CENTER_M = (0.40, 0.0, -0.02)
 _FRONT_EYE_M = (1.14, -0.22, 0.60)
 _FRONT_AIM_M = (0.44, 0.0, 0.105)
+_FRONT_SEES_DEG = 36.0
 
 
 def new_spec() -> mujoco.MjSpec:
@@ -45,9 +50,19 @@ def new_spec() -> mujoco.MjSpec:
         name="front",
         pos=_FRONT_EYE_M,
         quat=looking(np.subtract(_FRONT_AIM_M, _FRONT_EYE_M)),
-        fovy=36.0,
+        fovy=_FRONT_SEES_DEG,
     )
     return spec
+
+
+def front_pinhole() -> Pinhole:
+    """The front camera as a lab would have calibrated it."""
+    w, *xyz = looking(np.subtract(_FRONT_AIM_M, _FRONT_EYE_M))
+    # MuJoCo's cameras look back along z with y up.
+    R_base_camera = matrix_from_quat(np.array([*xyz, w])) @ np.diag([1.0, -1.0, -1.0])
+    turn = so3_log(R_base_camera)
+    focal = 1.0 / math.tan(math.radians(_FRONT_SEES_DEG) / 2)
+    return Pinhole(focal, _FRONT_EYE_M, (float(turn[0]), float(turn[1]), float(turn[2])))
 
 
 def looking(along: np.ndarray, up: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> np.ndarray:

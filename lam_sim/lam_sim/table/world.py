@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import mujoco
@@ -16,6 +16,7 @@ from jaxtyping import Float32, Float64, UInt8
 
 from lam_models.command import UserError, unknown
 from lam_models.geometry import Delta, pose, so3_log
+from lam_models.sense.pinhole import Pinhole
 from lam_models.types import Action
 from lam_sim.interface import Expert, Truth, World
 from lam_sim.table import panda
@@ -25,7 +26,7 @@ from lam_sim.table.effectors import EFFECTORS, EndEffector, find_effector
 from lam_sim.table.look import STANDARD_LOOK, Look, human_look, machine_look
 from lam_sim.table.render import Canvas, renderer
 from lam_sim.table.scene import WORKSPACE_LOWER_M, WORKSPACE_UPPER_M, Scene
-from lam_sim.table.stage import CAMERAS, TIMESTEP_S, looking, new_spec
+from lam_sim.table.stage import CAMERAS, TIMESTEP_S, front_pinhole, looking, new_spec
 from lam_sim.tasks import TASKS, task_class
 
 __all__ = ["Expert", "TableWorld", "Truth", "World", "WorldSettings"]
@@ -78,6 +79,7 @@ class TableWorld:
 
     control_hz = 20.0
     cameras = CAMERAS
+    pinholes: Mapping[str, Pinhole] = {"front": front_pinhole()}
 
     def __init__(self, settings: WorldSettings, seed: int = 0) -> None:
         self.settings = settings

@@ -19,6 +19,8 @@ import pyarrow as pa
 from jaxtyping import Shaped
 
 from lam_models.command import UserError, unknown
+from lam_models.sense.pinhole import Pinhole
+from lam_models.strict_json import from_json, to_json
 
 CODEBASE_VERSION = "v3.0"
 # Folders of ours beside the data, which belong to it and are no part of it.
@@ -30,6 +32,8 @@ EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.par
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 
+# Ours, among what LeRobot keeps of a camera.
+_PINHOLE = "camera.pinhole"
 _ARROW_TYPES = {
     "float32": pa.float32(),
     "float64": pa.float64(),
@@ -49,11 +53,13 @@ class Feature:
     """One named entry of a frame: a camera image (dtype "video") or a vector of numbers.
 
     names: one a vector entry, or ("height", "width", "channels") of a camera.
+    pinhole: of the largest centred square of a camera that stands still, where it is known.
     """
 
     dtype: str
     shape: tuple[int, ...]
     names: tuple[str, ...] | None = None
+    pinhole: Pinhole | None = None
 
     def __post_init__(self) -> None:
         if self.dtype != "video" and self.dtype not in _ARROW_TYPES:
@@ -81,9 +87,9 @@ def scalar(dtype: str = "float32") -> Feature:
     return Feature(dtype, (1,))
 
 
-def camera(height: int, width: int) -> Feature:
+def camera(height: int, width: int, pinhole: Pinhole | None = None) -> Feature:
     """An RGB camera of this size, stored as video."""
-    return Feature("video", (height, width, 3), ("height", "width", "channels"))
+    return Feature("video", (height, width, 3), ("height", "width", "channels"), pinhole)
 
 
 # Written by the writer itself, never by its caller.
@@ -211,6 +217,8 @@ def _feature_to_json(feature: Feature, info: Info) -> dict[str, Any]:
             "video.channels": 3,
             "has_audio": False,
         }
+        if feature.pinhole is not None:
+            out["info"][_PINHOLE] = to_json(feature.pinhole)
     return out
 
 
@@ -246,7 +254,10 @@ def _feature_from_json(key: str, raw: Mapping[str, Any], where: str) -> Feature:
     if isinstance(names, Mapping):  # Some datasets group names: {"motors": [...]}.
         names = [name for group in names.values() for name in group]
     try:
-        return Feature(raw["dtype"], tuple(raw["shape"]), tuple(names) if names else None)
+        known = (raw.get("info") or {}).get(_PINHOLE)
+        pinhole = None if known is None else from_json(Pinhole, known, _PINHOLE)
+        shape = tuple(raw["shape"])
+        return Feature(raw["dtype"], shape, tuple(names) if names else None, pinhole)
     except UserError as error:
         raise UserError(f"{where}: feature '{key}': {error}") from error
 

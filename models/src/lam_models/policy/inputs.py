@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from lam_models.checkpoint import CameraSpec
@@ -49,12 +49,14 @@ class Examples(Inputs):
     """Inputs with what is to be learnt from them.
 
     chunk: steps of an end-effector delta (m, rad) and a hand latent, of the first rows.
-    waypoint: where the end effector goes next, base frame (m), of the rows that have a chunk.
+    places: features of the poses that the end effector goes to (places.py), of the same rows, and
+        which of them are known.
     codes, values: the motion latent, as codes or, of a continuous space, as values, of the last.
     """
 
     chunk: Float[Tensor, "labelled steps numbers"] | None = None
-    waypoint: Float[Tensor, "labelled 3"] | None = None
+    places: Float[Tensor, "labelled places features"] | None = None
+    places_known: Bool[Tensor, "labelled places"] | None = None
     codes: Int64[Tensor, "moving tokens"] | None = None
     values: Float[Tensor, "moving tokens dim"] | None = None
 

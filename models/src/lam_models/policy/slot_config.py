@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lam_models.policy.vlm_choice import Vlm
+from lam_models.sense.pinhole import Pinhole
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,13 @@ class Config:
     channels, blocks, maps, glimpses: of the eye of each camera.
     vlm: in place of the small backbone; channels to glimpses, depth and heads are then not used.
     slots: beside those of the motion latent. read_out: a name of read_out_kinds.READ_OUTS.
-    waypoints: whether the read-out is told the way to where the hand goes next (waypoint.py).
+    pinhole: of the first camera, where it stands still and is calibrated: the read-out is then told
+        the ways to the places that the instruction speaks of (places.py).
     motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
         is 0, of `motion_dim` numbers.
     greatest_delay: steps by which a chunk may begin after its observation.
     shift, tint, state_noise: as views.varied takes them.
-    motion_weight, waypoint_weight: of their losses beside that of the actions.
+    motion_weight, places_weight: of their losses beside that of the actions.
     """
 
     cameras: tuple[str, ...] = ("front", "wrist")
@@ -38,8 +40,8 @@ class Config:
     chunk_steps: int = 16
     dt_s: float = 0.05
     latent_dim: int = 32
-    waypoints: bool = True
-    waypoint_weight: float = 1.0
+    pinhole: Pinhole | None = None
+    places_weight: float = 0.3
     motion_tokens: int = 0
     motion_codes: int = 0
     motion_dim: int = 0

@@ -28,10 +28,10 @@ from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
 from lam_models.policy.inputs import Examples, Inputs, observed
+from lam_models.policy.places import Places, Ways, corrected
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
-from lam_models.policy.waypoint import Waypoint, missed
 from lam_models.strict_json import from_json
 from lam_models.types import ActionChunk, LatentSpec, Observation
 
@@ -61,8 +61,8 @@ class SlotPolicy(nn.Module):
             depth=c.read_out_depth,
             heads=c.heads,
         )
-        if c.waypoints:
-            self.waypoint = Waypoint(c.width)
+        if c.pinhole is not None:
+            self.places, self.ways = Places(c.pinhole), Ways(c.width)
         if c.motion_tokens:
             self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
         self.in_turn = make_in_turn(c, self.backbone)
@@ -82,26 +82,34 @@ class SlotPolicy(nn.Module):
         total, logged = slots.sum() * 0.0, {}
         if batch.chunk is not None:
             labelled = len(batch.chunk)
-            condition, place = self._with_way(slots[:labelled], batch.state[:labelled])
+            condition, off = self._with_ways(slots[:labelled], batch)
             loss, parts = self.read_out.loss(condition, batch.chunk)
             total, logged = total + loss, {"action": loss.detach(), **parts}
-            if place is not None and batch.waypoint is not None:
-                off = missed(place, batch.waypoint)
-                total, logged = (
-                    total + c.waypoint_weight * off,
-                    {**logged, "waypoint": off.detach()},
-                )
+            if off is not None:
+                total = total + c.places_weight * off
+                logged["places"] = off.detach()
         if c.motion_tokens and (batch.codes is not None or batch.values is not None):
             loss, parts = self._motion_loss(slots, batch)
             weight = c.motion_weight if batch.chunk is not None else 1.0
             total, logged = total + weight * loss, {**logged, "motion": loss.detach(), **parts}
         return total, logged
 
-    def _with_way(
-        self, slots: Float[Tensor, "batch slots width"], state: Float[Tensor, "batch features"]
-    ) -> tuple[Float[Tensor, "batch more width"], Float[Tensor, "batch 3"] | None]:
-        """What the read-out reads, and where the hand goes next."""
-        return self.waypoint(slots, state[:, :3]) if self.config.waypoints else (slots, None)
+    def _with_ways(
+        self, slots: Float[Tensor, "rows slots width"], inputs: Inputs
+    ) -> tuple[Float[Tensor, "rows more width"], Float[Tensor, ""] | None]:
+        """What the read-out reads of the first rows, and what is missed of the places."""
+        if self.config.pinhole is None:
+            return slots, None
+        rows = len(slots)
+        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
+        votes = self.places(pictures, inputs.words[:rows])
+        poses, off = self.places.poses(votes), None
+        if isinstance(inputs, Examples) and inputs.places is not None:
+            assert inputs.places_known is not None
+            off = self.places.loss(votes, inputs.places, inputs.places_known)
+            poses = corrected(poses, inputs.places, inputs.places_known)
+        ways = self.ways(poses.detach(), inputs.state[:rows])
+        return torch.cat([slots, ways], dim=1), off
 
     def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:
         found = self.motion(slots[:, : self.config.motion_tokens])
@@ -129,7 +137,7 @@ class SlotPolicy(nn.Module):
         """
         slots = self._slots(inputs, *known)
         noise = slots.new_zeros(len(slots), *self.read_out.shape)
-        condition, _ = self._with_way(slots, inputs.state)
+        condition, _ = self._with_ways(slots, inputs)
         chunk = self.read_out.read(condition, noise)
         tokens = self.config.motion_tokens
         codes = self.motion(slots[:, :tokens]).argmax(-1) if self.config.motion_codes else None

@@ -6,8 +6,8 @@ The chunk of a frame begins at it, or some steps later where the answer is to be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
 from lam_models.policy.readouts import DELTA
-from lam_models.stages.waypoints import next_waypoints
+from lam_models.sense.pinhole import Pinhole
+from lam_models.stages.waypoints import Waypoints, find_waypoints
 from lam_models.types import LatentSpec
 
 # 29.97 frames a second count as 30.
@@ -73,7 +74,7 @@ class Demonstrations:
     frames_a_step: rows from one step of a chunk to the next.
     features: of the poses, zeros where `has_state` is False. words: of each episode.
     actions: of the step that begins at a row: delta (m, rad), then the hand latent.
-    waypoints: where the end effector goes next (m), None where its poses or the actions lack.
+    waypoints: of each row, None where poses or actions lack. pinholes: by camera, where known.
     """
 
     caches: tuple[FrameCache, ...]
@@ -86,7 +87,8 @@ class Demonstrations:
     actions: Float32[np.ndarray, "rows numbers"] | None
     motion: Motion | None
     hand: str = ""
-    waypoints: Float32[np.ndarray, "rows 3"] | None = None
+    waypoints: Waypoints | None = None
+    pinholes: Mapping[str, Pinhole] = field(default_factory=dict)
 
     @property
     def content_hash(self) -> str:
@@ -100,6 +102,13 @@ class Demonstrations:
         if self.actions is None and self.motion is not None:
             flat = flat[self.motion.known[flat]]
         return flat
+
+    def places(
+        self, rows: Rows
+    ) -> tuple[Float32[np.ndarray, "rows 2 9"], Bool[np.ndarray, "rows 2"]]:
+        """Poses of the end effector at the waypoints, and which are known."""
+        assert self.waypoints is not None
+        return self.features[self.waypoints.rows[rows]], self.waypoints.known[rows]
 
     def pixels(self, rows: Rows) -> UInt8[np.ndarray, "rows cameras height width 3"]:
         return np.stack([cache.frames(rows) for cache in self.caches], axis=1)
@@ -137,7 +146,7 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
     waypoints = None
     if features is not None and actions is not None:
         spans = [(one.start, one.stop) for one in cache.episodes]
-        waypoints = next_waypoints(features[:, :3], actions[:, DELTA:], spans)
+        waypoints = find_waypoints(actions[:, :3], actions[:, DELTA:], spans)
     return Demonstrations(
         caches=caches,
         episode_of=episode_of,
@@ -150,7 +159,14 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         motion=None if wanted.motion is None else _motion(dataset, cache, wanted.motion),
         hand="" if coder is None else coder.modality.name,
         waypoints=waypoints,
+        pinholes=_pinholes(dataset),
     )
+
+
+def _pinholes(dataset: Dataset) -> dict[str, Pinhole]:
+    features = dataset.schema.features
+    known = ((key.rpartition(".")[2], features[key].pinhole) for key in dataset.schema.cameras)
+    return {name: pinhole for name, pinhole in known if pinhole is not None}
 
 
 def _frames_a_step(path: Path, fps: int, dt_s: float) -> int:

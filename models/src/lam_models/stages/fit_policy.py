@@ -25,6 +25,7 @@ from lam_models.policy.backbone_kinds import word_reader
 from lam_models.policy.inputs import EE, EE_NAMES
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
+from lam_models.sense.pinhole import Pinhole
 from lam_models.stages.demonstrations import Demonstrations, Motion, Wanted, open_demonstrations
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array, configure
@@ -41,7 +42,7 @@ from lam_models.types import LatentSpec
 KIND = "slot_policy"
 AXES = "base"
 # Parts of a policy that are learnt anew from every set of labelled episodes.
-_OF_ACTIONS = ("read_out.", "waypoint.")
+_OF_ACTIONS = ("read_out.", "places.", "ways.")
 # What a policy takes over from the one before only where nothing else is asked for.
 SHAPES = (
     "cameras",
@@ -161,8 +162,7 @@ def _fitted(config: Config, material: Material) -> Config:
     changes: dict[str, Any] = {}
     if material.space is not None:
         changes["latent_dim"] = material.space.dim
-        known = all(one.waypoints is not None for one in material.labelled)
-        changes["waypoints"] = config.waypoints and known
+        changes["pinhole"] = _pinhole(config, material.labelled)
     if (motion := material.motion) is not None:
         tokens, dim = motion.space.shape
         found = {
@@ -175,6 +175,13 @@ def _fitted(config: Config, material: Material) -> Config:
             raise UserError("the policy before learnt motion latents of another shape")
         changes |= found
     return dataclasses.replace(config, **changes)
+
+
+def _pinhole(config: Config, labelled: Sequence[Demonstrations]) -> Pinhole | None:
+    """Of the first camera, where all demonstrations know the same one and tell waypoints."""
+    found = [one.pinholes.get(config.cameras[0]) for one in labelled]
+    usable = all(one.waypoints is not None for one in labelled) and len(set(found)) == 1
+    return found[0] if usable and config.vlm is None else None
 
 
 def _recipe(settings: PolicySettings, config: Config) -> Recipe:
@@ -230,9 +237,6 @@ def _standardise(model: SlotPolicy, material: Material, data: PolicyData) -> Non
         rows = data.labelled.gather(actions)
         mean, deviation = _statistics(rows)
         model.read_out.units.standardise(mean[:6], deviation[:6])
-        if model.config.waypoints:
-            places = [one.waypoints for one in material.labelled if one.waypoints is not None]
-            model.waypoint.standardise(*_statistics(data.labelled.gather(places)))
         if hasattr(model.read_out, "learn_bins"):
             model.read_out.learn_bins(rows)
 

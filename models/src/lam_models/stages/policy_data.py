@@ -69,8 +69,9 @@ class Drawn:
             order.append(mine)
             one = self.demonstrations[index]
             made = _examples(one, rows[mine], delays[mine], steps, motion)
-            if steps and self._to_waypoints and one.waypoints is not None:
-                made = replace(made, waypoint=torch.from_numpy(one.waypoints[rows[mine]]))
+            if steps and self._to_waypoints:
+                poses, known = (torch.from_numpy(array) for array in one.places(rows[mine]))
+                made = replace(made, places=poses, places_known=known)
             parts.append(made)
         back = np.argsort(np.concatenate(order))
         return _reordered(_joined(parts), torch.from_numpy(back))

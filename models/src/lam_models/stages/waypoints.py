@@ -1,42 +1,71 @@
-"""Where each frame of a demonstration was heading: the places at which its hand began to move."""
+"""What each frame of a demonstration was heading for: rows at which its hand arrived and ended.
+
+The first is where the arm slows down for the first time, or where the hand begins to close; ahead
+of it a camera still sees what the hand goes for. The last is where the hand moves again, as to let
+go, or the end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Int64
 
 # A hand latent moves where it changes by so much from one row to the next, of a unit sphere.
 _LEAST_CHANGE = 0.02
 _STILL_ROWS = 3  # Before a motion that counts as a new one.
+# Of an episode's nearly greatest speed: so fast it was under way, so slow it has arrived.
+_UNDER_WAY, _ARRIVED = 0.6, 0.3
 
 
-def next_waypoints(
-    positions_m: Float[np.ndarray, "rows 3"],
+@dataclass(frozen=True)
+class Waypoints:
+    """For each row, the rows of the first and the last waypoint of its episode.
+
+    known: whether they lie ahead; the first one, once passed, is nothing to be told any more.
+    """
+
+    rows: Int64[np.ndarray, "rows 2"]
+    known: Bool[np.ndarray, "rows 2"]
+
+
+def find_waypoints(
+    steps_m: Float[np.ndarray, "rows 3"],
     hands: Float[np.ndarray, "rows latent"],
     spans: Sequence[tuple[int, int]],
-) -> Float32[np.ndarray, "rows 3"]:
-    """For each row where the end effector is when its hand next begins to move, else at the end.
+) -> Waypoints:
+    """steps_m: commanded from each row to the next. hands: the latents commanded.
 
-    positions_m: of the end effector, base frame. hands: the latents commanded. spans: first row and
-    end of each episode.
+    spans: first row and end of each episode.
     """
-    out = np.zeros((len(positions_m), 3), np.float32)
+    rows = np.zeros((len(steps_m), 2), np.int64)
+    known = np.ones((len(steps_m), 2), bool)
     for start, stop in spans:
         moments = _moments(hands[start:stop])
-        nexts = np.searchsorted(moments, np.arange(stop - start), side="right")
-        out[start:stop] = positions_m[start + moments[np.minimum(nexts, len(moments) - 1)]]
-    return out
+        arrived = _arrival(np.linalg.norm(steps_m[start:stop], axis=1))
+        first = min([arrived, *moments])
+        last = moments[-1] if len(moments) > 1 else stop - start - 1
+        rows[start:stop] = start + first, start + last
+        known[start + first + 1 : stop, 0] = False
+    return Waypoints(rows, known)
 
 
-def _moments(hands: Float[np.ndarray, "rows latent"]) -> np.ndarray:
-    """Rows at which the hand begins to move after a rest, then the last row."""
+def _arrival(speeds: Float[np.ndarray, " rows"]) -> int:
+    """The first row that is slow after a fast one, or the last row."""
+    smooth = np.convolve(speeds, np.full(3, 1 / 3), "same")
+    top = np.quantile(smooth, 0.9)
+    was_fast = np.maximum.accumulate(smooth) > _UNDER_WAY * top
+    slow = np.flatnonzero(was_fast & (smooth < _ARRIVED * top))
+    return int(slow[0]) if len(slow) else len(speeds) - 1
+
+
+def _moments(hands: Float[np.ndarray, "rows latent"]) -> list[int]:
+    """Rows at which the hand begins to move after a rest."""
     moving = np.linalg.norm(np.diff(hands, axis=0, prepend=hands[:1]), axis=1) > _LEAST_CHANGE
-    begins = [
-        row
+    return [
+        int(row)
         for row in np.flatnonzero(moving)
         if row >= _STILL_ROWS and not moving[row - _STILL_ROWS : row].any()
     ]
-    last = len(hands) - 1
-    return np.array([row for row in begins if row < last] + [last])

@@ -1,0 +1,211 @@
+"""Where the hand goes: cells of a calibrated camera's picture vote for places on the table.
+
+Papers: Zeng et al. 2020, Transporter (arXiv 2010.14406), and Shridhar et al. 2021, CLIPort
+(2109.12098): what to do is asked of every place of a picture, so that what is learnt at one place
+holds at all others. James and Davison 2022, Q-attention (2105.14829): the moments at which the hand
+arrives and closes are what a demonstration is about. Bishop 1994: a mixture of densities, where a
+regression would give the mean of several answers.
+
+Each cell's vote is a point near it, which the calibration takes to the table: a network need not
+learn from a few demonstrations how a camera looks at a table, only what the words speak of. The
+heights, and how the hand is turned there, are read from what the winning cell sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lam_models.policy.inputs import BUCKETS, POSE_FEATURES
+from lam_models.sense.pinhole import Pinhole
+
+# Where the hand arrives first, and where it lets go or ends.
+PLACES = 2
+# Votes are for places of this height, where things are held.
+_PLANE_M = 0.02
+# Spread of a vote along each axis, and the error from which a vote counts as wrong.
+_SPREAD_M, _WRONG_M = 0.02, 0.03
+_UNIT_M = 0.05
+_CHANNELS = (24, 48, 64)
+_WORD_WIDTH = 64
+# Greatest turn, change of size (its logarithm) and shift (in half sides) of training's pictures.
+_TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
+
+Poses = Float[Tensor, "batch places 9"]
+Known = Bool[Tensor, "batch places"]
+Undo = tuple[Float[Tensor, "batch 2 2"], Float[Tensor, "batch 2"]]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """chances: logarithms over the cells. spots_m: x, y in the base frame that a cell is for.
+
+    seen: of each cell. said: of the instruction.
+    """
+
+    chances: Float[Tensor, "batch places cells"]
+    spots_m: Float[Tensor, "batch places cells 2"]
+    seen: Float[Tensor, "batch cells channels"]
+    said: Float[Tensor, "batch words"]
+
+
+class Places(nn.Module):
+    """One camera's picture and an instruction to PLACES poses of the end effector."""
+
+    turn: Tensor
+    eye_m: Tensor
+
+    def __init__(self, pinhole: Pinhole) -> None:
+        super().__init__()
+        first, second, last = _CHANNELS
+        # A cell knows what is around it, two thirds of the picture far: a thing is pushed from
+        # where its goal is not.
+        self.see = nn.Sequential(
+            nn.Conv2d(3, first, 5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(second, last, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(last, last, 3, padding=2, dilation=2),
+            nn.ReLU(),
+            nn.Conv2d(last, last, 3, padding=4, dilation=4),
+            nn.ReLU(),
+        )
+        # A plain sum of words: anything deeper learns scenes by heart.
+        self.words = nn.Embedding(BUCKETS + 1, _WORD_WIDTH, padding_idx=0)
+        nn.init.normal_(self.words.weight, std=0.1)
+        self.norm = nn.LayerNorm(_WORD_WIDTH)
+        self.keys = nn.Conv2d(last, PLACES * last, 1)
+        self.asked = nn.Linear(_WORD_WIDTH, PLACES * last)
+        self.own = nn.Conv2d(last, PLACES, 1)
+        self.aside = nn.Conv2d(last, 2 * PLACES, 1)
+        self.rest = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(last + _WORD_WIDTH, 64), nn.GELU(), nn.Linear(64, POSE_FEATURES - 2)
+            )
+            for _ in range(PLACES)
+        )
+        self.focal = pinhole.focal
+        R_base_camera = torch.from_numpy(pinhole.R_base_camera).float()
+        self.register_buffer("turn", R_base_camera, persistent=False)
+        self.register_buffer("eye_m", torch.tensor(pinhole.position_m), persistent=False)
+
+    def forward(
+        self,
+        pictures: Float[Tensor, "batch 3 side side"],
+        words: Int64[Tensor, "batch words hashes"],
+    ) -> Votes:
+        """pictures: from 0 to 1. In training each is turned, grown and shifted anew."""
+        pictures, undo = moved(pictures) if self.training else (pictures, None)
+        pictures = (4.0 * (pictures - 0.57)).contiguous(memory_format=torch.channels_last)
+        seen = self.see(pictures)
+        said = self.norm(self.words(words).sum((1, 2)))
+        flat = seen.flatten(2)
+        keys = self.keys(seen).flatten(2).unflatten(1, (PLACES, -1))
+        asked = self.asked(said).unflatten(1, (PLACES, 1, -1))
+        chances = (asked @ keys)[:, :, 0] + self.own(seen).flatten(2)
+        return Votes(
+            chances=chances.float().log_softmax(-1),
+            spots_m=self._spots(self.aside(seen).float(), undo),
+            seen=flat.mT,
+            said=said,
+        )
+
+    def _spots(
+        self, aside: Float[Tensor, "batch twice rows columns"], undo: Undo | None
+    ) -> Float[Tensor, "batch places cells 2"]:
+        side = aside.shape[-1]
+        middles = (torch.arange(side, device=aside.device) + 0.5) * (2.0 / side) - 1.0
+        cells = torch.cartesian_prod(middles, middles).flip(-1)
+        aside = aside.flatten(2).unflatten(1, (PLACES, 2)).mT
+        spots = cells + aside.tanh() * (2.0 / side)
+        if undo is not None:
+            spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
+        return self._on_table(spots)
+
+    def _on_table(self, spots: Float[Tensor, "*any 2"]) -> Float[Tensor, "*any 2"]:
+        """As Pinhole.on_plane."""
+        ahead = torch.full_like(spots[..., :1], self.focal)
+        rays = torch.cat([spots, ahead], dim=-1) @ self.turn.mT
+        far = (_PLANE_M - self.eye_m[2]) / rays[..., 2:].clamp_max(-0.05)
+        return self.eye_m[:2] + far * rays[..., :2]
+
+    def loss(self, votes: Votes, wanted: Poses, known: Known) -> Float[Tensor, ""]:
+        """Of the known ones: of the votes the negative log likelihood, of the rest the error."""
+        missed_m = (votes.spots_m - wanted[:, :, None, :2]).abs().sum(-1)
+        likely = torch.logsumexp(votes.chances - missed_m / _SPREAD_M, dim=-1)
+        # What a cell sees is asked where the votes should have gone.
+        cells = (votes.chances - missed_m / _SPREAD_M).argmax(-1)
+        rest = self._read(votes, cells)
+        off = (rest - wanted[..., 2:]).abs()
+        off = torch.cat([off[..., :1] / _UNIT_M, off[..., 1:]], dim=-1).mean(-1)
+        weights = known.float()
+        return ((off - likely) * weights).sum() / weights.sum().clamp_min(1.0)
+
+    def poses(self, votes: Votes) -> Poses:
+        """Those that won: position [m], then two columns of the rotation."""
+        cells = votes.chances.argmax(-1)
+        spots = votes.spots_m.take_along_dim(cells[..., None, None], 2)[:, :, 0]
+        return torch.cat([spots, self._read(votes, cells)], dim=-1)
+
+    def _read(
+        self, votes: Votes, cells: Int64[Tensor, "batch places"]
+    ) -> Float[Tensor, "batch places 7"]:
+        """Heights and turns, from what those cells see."""
+        seen = votes.seen.take_along_dim(cells[..., None], 1)
+        read = [
+            rest(torch.cat([seen[:, i], votes.said], dim=-1)) for i, rest in enumerate(self.rest)
+        ]
+        return torch.stack(read, dim=1).float()
+
+
+class Ways(nn.Module):
+    """Poses to tokens that tell the way there from where the end effector is."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.tokens = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(2 * POSE_FEATURES - 3, width), nn.GELU(), nn.Linear(width, width)
+            )
+            for _ in range(PLACES)
+        )
+
+    def forward(
+        self, poses: Poses, state: Float[Tensor, "batch 9"]
+    ) -> Float[Tensor, "batch places width"]:
+        way = (poses[..., :3] - state[:, None, :3]) / _UNIT_M
+        turn = state[:, None, 3:].expand(-1, PLACES, -1)
+        told = torch.cat([way, poses[..., 3:], turn], dim=-1)
+        return torch.stack([token(told[:, i]) for i, token in enumerate(self.tokens)], dim=1)
+
+
+def corrected(found: Poses, wanted: Poses, known: Known) -> Poses:
+    """What was found, but where that is known to be wrong, what was wanted.
+
+    So a read-out learns from the beginning to go where it is told.
+    """
+    wrong = (found[..., :2] - wanted[..., :2]).abs().amax(-1) > _WRONG_M
+    return torch.where((wrong & known)[..., None], wanted, found)
+
+
+def moved(
+    pictures: Float[Tensor, "batch 3 side side"],
+) -> tuple[Float[Tensor, "batch 3 side side"], Undo]:
+    """Each turned, grown and shifted by chance, and what takes its places back to the former."""
+    batch, device = len(pictures), pictures.device
+    turn, growth = (torch.rand(2, batch, device=device) * 2.0 - 1.0).unbind()
+    cosine, sine = (_TURN_RAD * turn).cos(), (_TURN_RAD * turn).sin()
+    matrix = torch.stack([cosine, -sine, sine, cosine], dim=-1).unflatten(-1, (2, 2))
+    matrix = matrix * (_GROWTH * growth).exp()[:, None, None]
+    shift = _SHIFT * (torch.rand(batch, 2, device=device) * 2.0 - 1.0)
+    grid = functional.affine_grid(
+        torch.cat([matrix, shift[..., None]], dim=-1), list(pictures.shape), align_corners=False
+    )
+    new = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    return new, (matrix, shift)

@@ -1,0 +1,108 @@
+"""Votes for places: what they mean, and that they are learnt from few pictures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lam_models.policy.inputs import word_rows
+from lam_models.policy.places import Places, Votes, corrected, moved
+from lam_models.sense.pinhole import Pinhole
+
+PINHOLE = Pinhole(3.0, (0.5, 0.0, 1.0), (math.pi / math.sqrt(2), -math.pi / math.sqrt(2), 0.0))
+SIDE = 48
+
+
+def scene(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A picture with a red and a blue square, and where they stand on the table [m]."""
+    picture = np.full((SIDE, SIDE, 3), 0.6, np.float32)
+    spots = []
+    for colour in ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9)):
+        row, column = random.integers(4, SIDE - 4, 2)
+        picture[row - 3 : row + 3, column - 3 : column + 3] = colour
+        middle = np.array([column, row]) * 2.0 / SIDE - 1.0
+        spots.append(PINHOLE.on_plane(middle, 0.02))
+    return picture, np.array(spots)
+
+
+def scenes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pictures, words and poses: first to the named colour, then to the other."""
+    random = np.random.default_rng(seed)
+    pictures, spots = zip(*(scene(random) for _ in range(count)), strict=True)
+    named = random.integers(0, 2, count)
+    words = word_rows([f"go to the {('red', 'blue')[i]} one" for i in named])
+    poses = np.zeros((count, 2, 9), np.float32)
+    for row, (spot, first) in enumerate(zip(spots, named, strict=True)):
+        poses[row, :, :2] = spot[[first, 1 - first]]
+        poses[row, :, 2] = 0.1
+    return (
+        torch.from_numpy(np.stack(pictures)).movedim(-1, 1),
+        torch.from_numpy(words),
+        torch.from_numpy(poses),
+    )
+
+
+def test_new_scenes_are_understood_after_few():
+    torch.manual_seed(0)
+    places = Places(PINHOLE).train()
+    pictures, words, poses = scenes(100, 1)
+    known = torch.ones(len(pictures), 2, dtype=torch.bool)
+    optimiser = torch.optim.AdamW(places.parameters(), 3e-3)
+    for _ in range(100):
+        rows = torch.randint(0, len(pictures), (16,))
+        optimiser.zero_grad()
+        places.loss(places(pictures[rows], words[rows]), poses[rows], known[rows]).backward()
+        optimiser.step()
+    pictures, words, poses = scenes(60, 2)
+    with torch.no_grad():
+        found = places.eval().poses(places(pictures, words))
+    right = (found - poses)[..., :2].norm(dim=-1) < 0.03
+    assert right.float().mean() > 0.9
+    assert (found[..., 2] - 0.1).abs().mean() < 0.03
+
+
+def test_spots_are_where_the_cells_look():
+    places = Places(PINHOLE).eval()
+    torch.nn.init.zeros_(places.aside.weight)
+    torch.nn.init.zeros_(places.aside.bias)
+    picture, words, _ = scenes(1, 0)
+    spots = places(picture, words).spots_m[0, 0].detach().numpy()
+    side = SIDE // 4
+    middles = (np.arange(side) + 0.5) * 2.0 / side - 1.0
+    wanted = PINHOLE.on_plane(np.array([[x, y] for y in middles for x in middles]), 0.02)
+    assert spots == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_moved_picture_tells_where_its_places_were():
+    torch.manual_seed(0)
+    # Brightness says the column, so what is seen at a place tells where it comes from.
+    ramp = torch.linspace(-1.0, 1.0, 64).expand(8, 3, 64, 64)
+    pictures, (matrix, shift) = moved(ramp)
+    half = torch.full((8, 2), 0.2)
+    before = (half[:, None] @ matrix.mT)[:, 0] + shift
+    column = row = int((0.2 + 1.0) * 32)
+    inside = before.abs().amax(-1) < 0.9
+    assert inside.any()
+    assert pictures[inside, 0, row, column] == pytest.approx(before[inside, 0], abs=0.06)
+
+
+def test_only_known_places_are_learnt_and_only_wrong_ones_corrected():
+    votes = Votes(
+        chances=torch.zeros(2, 2, 4).log_softmax(-1),
+        spots_m=torch.zeros(2, 2, 4, 2),
+        seen=torch.zeros(2, 4, 64),
+        said=torch.zeros(2, 64),
+    )
+    places, wanted = Places(PINHOLE), torch.zeros(2, 2, 9)
+    wanted[1] = 5.0
+    known = torch.tensor([[True, True], [False, False]])
+    assert places.loss(votes, wanted, known) < 2.0
+    assert places.loss(votes, wanted, ~known) > 2.0
+    found = torch.zeros(2, 2, 9)
+    found[0, 0, 0], found[0, 1, 0] = 0.2, 0.01
+    mended = corrected(found, torch.zeros(2, 2, 9), known)
+    assert mended[0, 0, 0] == 0.0 and mended[0, 1, 0] == found[0, 1, 0]
+    assert (corrected(found, wanted, known)[1] == found[1]).all()
