@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.guard_condition import GuardCondition
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from lam_models.command import UserError
 from lam_policy_node.inputs_node import Inputs, Take
@@ -56,3 +58,12 @@ def open_policy(
         f"{1e3 * loaded.model_s:.1f} ms an answer, sees {cameras}"
     )
     return Opened(path, worker, loaded, run, inputs, awake)
+
+
+def policy_change(
+    exchange: Callable[[str], str], parameters: list[Parameter]
+) -> SetParametersResult:
+    """The answer where the parameter `policy` is set: `exchange` gives "" or why not."""
+    answers = [exchange(str(one.value)) for one in parameters if one.name == "policy"]
+    reason = next(filter(None, answers), "")
+    return SetParametersResult(successful=not reason, reason=reason)

@@ -18,7 +18,7 @@ NO_BOX: tuple[float, ...] = ()
 
 @dataclass(frozen=True)
 class PolicySettings:
-    """Parameters of policy_node. Only `policy` can be changed later, while the node is inactive."""
+    """Parameters of policy_node. Only `policy` can be changed later; the robot stands meanwhile."""
 
     policy: str = setting("", "folder of the policy", read_only=False)
     device: str = setting("cpu", "where the policy runs, as torch names it: cpu, cuda, cuda:1")

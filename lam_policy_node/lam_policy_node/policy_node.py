@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 
 import rcl_interfaces.msg
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
-from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from lam_models.command import UserError
@@ -27,7 +27,7 @@ from lam_policy_node.drive import Beat
 from lam_policy_node.grid import Grid
 from lam_policy_node.instruction_node import Instructions, Standing
 from lam_policy_node.messages import Told
-from lam_policy_node.opened_node import Opened, open_policy
+from lam_policy_node.opened_node import Opened, open_policy, policy_change
 from lam_policy_node.outputs_node import Outputs
 from lam_policy_node.params import PolicySettings
 from lam_policy_node.reports_node import Reports
@@ -39,17 +39,16 @@ class PolicyNode(LifecycleNode):
 
     def __init__(self, stop: StopRequest) -> None:
         super().__init__("policy_node")
-        self._settings, self._stop = declare(self, PolicySettings, rcl_interfaces.msg), stop
-        s = self._settings
-        self.active, self._instruction, self._path = False, s.instruction, s.policy
+        s = self._settings = declare(self, PolicySettings, rcl_interfaces.msg)
+        self._stop, self.active = stop, False
+        self._instruction, self._path = s.instruction, s.policy
         self.opened: Opened | None = None
         self.grid, self._twists = Grid(s.period_ns), Grid(round(1e9 / s.twist_rate_hz))
         self._outputs, self._reports = Outputs(self, s), Reports(self, s.dry_run)
         self._instructions = Instructions(self, s, self)
-        self.add_on_set_parameters_callback(self._on_parameters)
+        self.add_on_set_parameters_callback(partial(policy_change, self._exchange))
 
     def now_ns(self) -> int:
-        """The robot's clock."""
         return self.get_clock().now().nanoseconds
 
     def on_configure(self, state: LifecycleState) -> Done:
@@ -59,13 +58,16 @@ class PolicyNode(LifecycleNode):
         alive = self.opened is not None and not self.opened.worker.death
         if (not alive and self._open(self._path)) or self.opened is None:
             return Done.FAILURE
-        self.opened.run.start()
-        self.grid.restart()
-        self._twists.restart()
         if self._settings.servo_command_service:
             command_twists(self, self._settings.servo_command_service)
+        self._begin(self.opened)
         self.active = True
         return super().on_activate(state)
+
+    def _begin(self, opened: Opened) -> None:
+        opened.run.start()
+        self.grid.restart()
+        self._twists.restart()
 
     def on_deactivate(self, state: LifecycleState) -> Done:
         self._halt("deactivated")
@@ -101,18 +103,17 @@ class PolicyNode(LifecycleNode):
             self.opened.close(self)
             self.opened = None
 
-    def _on_parameters(self, parameters: list[Parameter]) -> rcl_interfaces.msg.SetParametersResult:
-        """The policy's folder: loaded before the answer, so that a refusal says why."""
-        result = rcl_interfaces.msg.SetParametersResult(successful=True)
-        for parameter in (p for p in parameters if p.name == "policy"):
-            if self.active:
-                result.reason = "the node is active: deactivate it before changing its policy"
-            elif self.opened is None:
-                self._path = str(parameter.value)
-            else:
-                result.reason = self._open(str(parameter.value))
-        result.successful = not result.reason
-        return result
+    def _exchange(self, path: str) -> str:
+        """Stand still while a policy is loaded, then go on with it, or with the one before."""
+        if self.opened is None:
+            self._path = path
+            return ""
+        was_active, fault = self.active, self.opened.run.fault
+        self._halt("another policy is being loaded")
+        refusal, self.active = self._open(path), was_active
+        if was_active and not (refusal and fault):  # A refusal mends no fault.
+            self._begin(self.opened)
+        return refusal
 
     def _take(self, stream: str, stamp_ns: int, received_ns: int, value: object) -> str:
         opened = self.opened if self.active else None
@@ -137,8 +138,7 @@ class PolicyNode(LifecycleNode):
         """Time until something is due."""
         now_ns = self.now_ns()
         grids = [self.grid, *([self._twists] if self._settings.twist_topic else [])]
-        waits_s = [grid.wait_s(now_ns) for grid in grids if self.active]
-        return min([self._reports.wait_s(now_ns), *waits_s])
+        return min(one.wait_s(now_ns) for one in (self._reports, *(grids if self.active else [])))
 
     def turn(self) -> None:
         """Do what is due."""

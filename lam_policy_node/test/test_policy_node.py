@@ -150,20 +150,30 @@ def test_a_plan_that_runs_out(robot, tmp_path):
         assert times_s[index + 1] - times_s[index] > 2 * PERIOD_S, "silence after the zero"
 
 
-def test_a_change_of_mind_is_refused_while_the_robot_moves(robot, tmp_path):
+def test_one_call_exchanges_the_policy_of_a_robot_that_moves(robot, tmp_path):
     robot.swap(folder(tmp_path / "one"))
-    other = folder(tmp_path / "two")
-    assert "deactivate it before" in robot.set("policy", other)
-    assert robot.status() is None or robot.status().policy == "one"
     robot.moving()
-    assert robot.change("deactivate")
     assert "no model folder at /nowhere" in robot.set("policy", "/nowhere")
-    assert robot.change("activate")
     robot.moving()
-    robot.until(lambda: robot.status().policy == "one")
-    robot.swap(other)
+    assert robot.status().policy == "one"
+    before = len(robot.deltas())
+    assert robot.set("policy", folder(tmp_path / "two")) == ""
     robot.moving()
-    robot.until(lambda: robot.status() and robot.status().policy == "two")
+    robot.until(lambda: robot.status().policy == "two")
+    assert robot.state() == "active"
+    later = robot.deltas()[before:]
+    assert any(map(is_zero, later[:-1])), "it stands while a policy is loaded"
+
+
+def test_a_refused_policy_mends_no_fault(robot, tmp_path):
+    robot.swap(folder(tmp_path / "bad", np.full((10, 6), np.nan)))
+    robot.until(lambda: robot.status() and robot.status().state == PolicyStatus.STATE_FAULT)
+    assert robot.set("policy", "/nowhere")
+    count = len(robot.deltas())
+    robot.until(lambda: robot.status().state == PolicyStatus.STATE_FAULT)
+    assert not [delta for delta in robot.deltas()[count:] if not is_zero(delta)]
+    assert robot.set("policy", folder(tmp_path / "good")) == ""
+    robot.moving()
 
 
 def test_a_policy_that_needs_another_camera_is_refused(robot, tmp_path):

@@ -18,8 +18,8 @@ _EPILOG = """examples:
   lam finetune --policy policies/mine --data data/corrected --intervention-weight 5 --out ...
 
 A frame at which a person took over from a policy (command.source of recorded datasets) is an
-intervention. The new folder is another policy; a running policy_node swaps to it:
-  ros2 param set /policy_node policy policies/better      (while it is inactive)
+intervention. The new folder is another policy; a running policy_node takes it up by
+  ros2 param set /policy_node policy policies/better
 """
 
 
