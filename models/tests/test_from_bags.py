@@ -21,6 +21,7 @@ from lam_models.sense.align import StreamRule
 from lam_models.sense.observing import joints_of, picture_of, pose_of
 from lam_models.stages import from_bags_jobs
 from lam_models.stages.from_bags import Converted, Plan, convert
+from lam_models.strict_json import to_json
 
 FRONT = "/front/image_raw/compressed"
 STILL_POSES = Poses([0], [np.eye(4)])
@@ -165,6 +166,20 @@ def test_idle_ends_are_cut_on_request(tmp_path):
     still = record(tmp_path, "still", messages(Swing(length_s=2.0, still_s=9.0)))
     with pytest.raises(UserError, match="nothing moves"):
         opened(still, trim_idle=True)
+
+
+def test_a_calibrated_camera_stays_so_in_the_dataset(tmp_path):
+    pinhole = {"focal": 3.0, "position_m": [1.0, 0.0, 0.5], "turn_rad": [-1.8, -1.3, 0.7]}
+    robot = {**ROBOT, "calibration": {"ros__parameters": {"front": pinhole}}}
+    record(tmp_path / "bags", "one", messages(Swing(length_s=1.0)))
+    converted(tmp_path / "bags", tmp_path / "out", robot=robot)
+    features = Dataset.open(tmp_path / "out").schema.features
+    kept = features["observation.images.front"].pinhole
+    assert kept is not None and to_json(kept) == pinhole
+    assert features["observation.images.wrist"].pinhole is None
+    robot["calibration"] = {"ros__parameters": {"frnt": pinhole}}
+    with pytest.raises(UserError, match="'frnt'"):
+        robot_of(robot)
 
 
 def test_what_cannot_be_converted_is_named_and_does_not_stop_the_rest(tmp_path):

@@ -76,7 +76,7 @@ def open_recording(recording: Recording, robot: Robot, wanted: Conversion) -> Op
         raise UserError("it has no instruction (say --instruction)")
     topics = topics_of(recording, robot, wanted.cameras, wanted.hand_topic)
     content = read_content(recording, robot, topics, wanted.hand, wanted.timing)
-    shapes = _shapes(recording, topics, content, wanted)
+    shapes = _shapes(recording, topics, content, robot, wanted)
     first_ns, last_ns = recording.span_ns
     # What came before the start and after the end was another episode or none.
     span_ns = max(first_ns, about.started_ns), min(last_ns, about.ended_ns or last_ns)
@@ -111,7 +111,9 @@ def open_recording(recording: Recording, robot: Robot, wanted: Conversion) -> Op
     )
 
 
-def _shapes(recording: Recording, topics: Topics, content: Content, wanted: Conversion) -> Shapes:
+def _shapes(
+    recording: Recording, topics: Topics, content: Content, robot: Robot, wanted: Conversion
+) -> Shapes:
     sizes = {
         name: wanted.size or made.native_size(recording, topic)
         for name, topic in topics.cameras.items()
@@ -121,7 +123,8 @@ def _shapes(recording: Recording, topics: Topics, content: Content, wanted: Conv
         joints = tuple(dict.fromkeys(name for _, target in content.hand for name in target))
     if not joints and content.joints:  # Nobody commands a hand: then all that is reported.
         joints = tuple(content.joints[0][1])
-    return Shapes(sizes, joints, wanted.fit)
+    pinholes = robot.pinholes if wanted.fit == "crop" else {}
+    return Shapes(sizes, joints, wanted.fit, pinholes)
 
 
 def _rules(shapes: Shapes, robot: Robot, wanted: Conversion) -> dict[str, StreamRule]:

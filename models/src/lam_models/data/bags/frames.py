@@ -13,7 +13,7 @@ stamp_ns                      the instant of the frame on the robot's clock
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -34,6 +34,7 @@ from lam_models.sense.observing import (
     picture_of,
     pixels_of,
 )
+from lam_models.sense.pinhole import Pinhole
 
 EE_NAMES = ("ee.x_m", "ee.y_m", "ee.z_m", "ee.rx_rad", "ee.ry_rad", "ee.rz_rad")
 DELTA_NAMES = tuple(f"delta_ee.{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz"))
@@ -50,11 +51,13 @@ class Shapes:
     """What the frames of an episode are made of: equal for all episodes of a dataset.
 
     cameras: height and width by name. joints: those of the hand, in state and action alike.
+    pinholes: of the cameras that are calibrated, of the square that `fit` leaves.
     """
 
     cameras: Mapping[str, tuple[int, int]]
     joints: tuple[str, ...]
     fit: str = "crop"
+    pinholes: Mapping[str, Pinhole] = field(default_factory=dict)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -73,7 +76,10 @@ class Frames:
 def schema_of(shapes: Shapes, fps: int) -> Schema:
     """What every frame holds."""
     joints = shapes.joints
-    images = {IMAGE + name: camera(*size) for name, size in shapes.cameras.items()}
+    images = {
+        IMAGE + name: camera(*size, shapes.pinholes.get(name))
+        for name, size in shapes.cameras.items()
+    }
     return Schema(
         fps,
         {

@@ -10,6 +10,8 @@ from typing import Any
 from lam_models.command import UserError, unknown
 from lam_models.data.bags.recording import Recording
 from lam_models.sense.observing import Ages
+from lam_models.sense.pinhole import Pinhole
+from lam_models.strict_json import from_json
 from lam_models.strict_yaml import read_yaml
 
 _IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -26,6 +28,7 @@ class Robot:
     """What a robot's file says of its streams; the defaults are those of policy_node.
 
     hand_topic: what arbiter_node passes on to the hand, "" where the file does not say.
+    pinholes: of the cameras that stand still and are calibrated.
     """
 
     cameras: Mapping[str, str]
@@ -35,6 +38,7 @@ class Robot:
     hand_topic: str = ""
     base_frame: str = "base_link"
     ages: Ages = field(default_factory=Ages)
+    pinholes: Mapping[str, Pinhole] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,16 @@ def robot_of(content: Mapping[str, Any]) -> Robot:
         hand_topic=absolute(arbiter.get("hand_topic", "")),
         base_frame=values.get("base_frame", default.base_frame),
         ages=ages,
+        pinholes=_pinholes(content, names),
     )
+
+
+def _pinholes(content: Mapping[str, Any], cameras: Sequence[str]) -> dict[str, Pinhole]:
+    found = content.get("calibration", {}).get("ros__parameters", {})
+    for name in found:
+        if name not in cameras:
+            raise unknown("camera of the robot's calibration", name, cameras)
+    return {name: from_json(Pinhole, raw, f"calibration of {name}") for name, raw in found.items()}
 
 
 def absolute(topic: str) -> str:
