@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,34 +24,17 @@ import matplotlib
 import torch
 from policy_step_bound import H200, Roofline, Work, finish, roofline, work_of
 from policy_step_counts import launches, nothing_compiled, waits
-from transformers import LlamaConfig
+from policy_step_model import LARGE, SMALL, example, made, step_of
 
 from lam_models.policy.inputs import Inputs
-from lam_models.policy.prismatic import DINOV2_LARGE, SIGLIP_SO400M, EyeShape, Prismatic
-from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.stepping import How, Stepping
-from lam_models.policy.vlm_choice import Vlm
 from report import Benchmark, Goal, Row, main
 
 matplotlib.use("Agg")
 
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if GPU else "cpu")
-LARGE = (DINOV2_LARGE, SIGLIP_SO400M), LlamaConfig(vocab_size=32064)
-SMALL = (
-    (
-        EyeShape(64, 256, 3, 4, image_size=112, registers=4, class_token=True, scaled=True),
-        EyeShape(64, 256, 3, 4, image_size=112),
-    ),
-    LlamaConfig(
-        vocab_size=1000,
-        hidden_size=128,
-        intermediate_size=344,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-    ),
-)
 READS = {"one forward": False, "AR-4": True}
 HOWS: tuple[How, ...] = ("eager", "compiled", "graph", "compiled_graph", "tuned_graph")
 WAYS = HOWS if GPU else HOWS[:2]
@@ -68,7 +50,7 @@ def measure(quick: bool) -> list[Row]:
     rows: list[Row] = []
     for read, in_turn in READS.items():
         policy = made(*(LARGE if GPU else SMALL), in_turn, DEVICE, precision)
-        work = work_of(policy, step_of(policy))
+        work = work_of(policy, step_of(policy, DEVICE))
         rows += [run(policy, read, how, work, at, quick) for how in WAYS]
         del policy
     if not GPU:
@@ -76,64 +58,11 @@ def measure(quick: bool) -> list[Row]:
     return rows
 
 
-def made(
-    eyes: tuple[EyeShape, EyeShape],
-    language: LlamaConfig,
-    in_turn: bool,
-    device: torch.device,
-    precision: torch.dtype,
-) -> SlotPolicy:
-    """Random weights; on the device "meta" none, for counting."""
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        model = Prismatic(eyes, language).to(precision)
-    if device.type != "meta":
-        model = model.to_empty(device=device)
-        for name, weights in model.named_parameters():
-            torch.nn.init.ones_(weights) if "norm" in name else torch.nn.init.normal_(
-                weights, 0, 0.02
-            )
-        model.compute()
-        model = model.to(device)
-    # The folder holds no model: what it would say of pixels is then the family's.
-    # With 34 words the sequence is a multiple of 8, as kernels of attention want their masks.
-    folder = str(Path(__file__).parent)
-    vlm = Vlm(folder, prompt_tokens=34, lora_rank=0, codes_in_turn=in_turn)
-    config = replace(
-        Config(),
-        cameras=("front",),
-        image_size=eyes[0].image_size,
-        motion_tokens=4,
-        motion_codes=16,
-        vlm=vlm,
-    )
-    with device:
-        return SlotPolicy(config, model).to(device).eval().requires_grad_(False)
-
-
-def example(policy: SlotPolicy, device: str = "cpu") -> Inputs:
-    side, words = policy.config.image_size, policy.backbone.layout.text
-    with torch.device(device):
-        return Inputs(
-            pixels=torch.randint(0, 256, (1, 1, side, side, 3), dtype=torch.uint8),
-            state=torch.randn(1, 9),
-            words=torch.randint(1, 1000, (1, words, 1)),
-            delay=torch.zeros(1),
-        )
-
-
-def step_of(policy: SlotPolicy, device: str = "") -> Callable[[], object]:
-    """As it is, behind an instruction that was read."""
-    inputs = example(policy, device or str(DEVICE))
-    with torch.no_grad():
-        room = policy.backbone.room(policy.backbone.read_ahead(inputs.words))
-    return lambda: policy.answer(inputs, room)
-
-
 def computed(read: str, in_turn: bool) -> Row:
     """The bound of 7 B parameters on an H200, from the shapes alone."""
-    policy = made(*LARGE, in_turn, torch.device("meta"), torch.bfloat16)
-    work = work_of(policy, step_of(policy, "meta"))
+    nowhere = torch.device("meta")
+    policy = made(*LARGE, in_turn, nowhere, torch.bfloat16)
+    work = work_of(policy, step_of(policy, nowhere))
     return {
         "device": "H200, not run",
         "read": read,
@@ -152,7 +81,7 @@ def sizes(policy: SlotPolicy, work: Work) -> Row:
 
 def run(policy: SlotPolicy, read: str, how: How, work: Work, at: Roofline, quick: bool) -> Row:
     torch._dynamo.reset()
-    inputs = example(policy)
+    inputs = example(policy, torch.device("cpu"))
     started = time.perf_counter()
     stepping = Stepping(policy, inputs, how)
     stepping(inputs)
