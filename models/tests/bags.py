@@ -196,60 +196,55 @@ def fingers(swing: Swing, t: float) -> tuple[float, float]:
     return (0.0, 0.0) if swing.still_s else (finger(t), finger(t))
 
 
+@dataclass(frozen=True)
+class Stream:
+    """make: the message of an instant [s], which is the stream's i-th and stamped so [ns]."""
+
+    topic: str
+    kind: str
+    hz: float
+    make: Callable[[float, int, int], Any]
+
+
+def streams(swing: Swing) -> tuple[Stream, ...]:
+    def seen(t: float) -> np.ndarray:
+        return picture(swing, t - swing.camera_latency_s)
+
+    def joints(t: float, i: int, ns: int) -> Any:
+        return _joints(("arm", *FINGERS), (t, *fingers(swing, t)), ns)
+
+    jpeg, raw = "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"
+    state, pose = "sensor_msgs/msg/JointState", "geometry_msgs/msg/PoseStamped"
+    command = "lam_msgs/msg/EndEffectorDelta"
+    hz, period_s = swing.camera_hz, 1.0 / COMMAND_HZ
+    return (
+        Stream("/front/image_raw/compressed", jpeg, hz, lambda t, i, ns: _jpeg(seen(t), ns)),
+        Stream("/wrist/image_raw", raw, hz, lambda t, i, ns: _raw(seen(t)[:, ::-1], ns)),
+        Stream("/joint_states", state, 100.0, joints),
+        Stream("/ee_pose", pose, 100.0, lambda t, i, ns: _pose(place(swing, t), ns)),
+        Stream("/ee_delta", command, COMMAND_HZ, lambda t, i, ns: delta(swing, t, period_s, i)),
+        Stream(
+            "/hand/joint_commands",
+            state,
+            20.0,
+            lambda t, i, ns: _joints(FINGERS, fingers(swing, t), ns),
+        ),
+    )
+
+
 def messages(swing: Swing) -> list[Sent]:
     """The streams of an episode as they arrive, with jitter."""
     rng = np.random.default_rng(swing.seed)
     out: list[Sent] = []
-
-    def send(topic: str, kind: str, hz: float, make: Callable[[float, int], Any]) -> None:
-        silent = swing.lost.get(topic, (0.0, 0.0))
-        for i in range(int(swing.length_s * hz)):
-            t = i / hz + 0.2 / hz * float(rng.random())
+    for stream in streams(swing):
+        silent = swing.lost.get(stream.topic, (0.0, 0.0))
+        for i in range(int(swing.length_s * stream.hz)):
+            t = i / stream.hz + 0.2 / stream.hz * float(rng.random())
             if silent[0] <= t < silent[1]:
                 continue
             delay_s = swing.transport_s * (0.5 + float(rng.random()))
-            out.append(Sent(topic, kind, T0 + round((t + delay_s) * S), make(t, i)))
-
-    def ns(t: float) -> int:
-        return T0 + round(t * S)
-
-    late = swing.camera_latency_s
-    send(
-        "/front/image_raw/compressed",
-        "sensor_msgs/msg/CompressedImage",
-        swing.camera_hz,
-        lambda t, i: _jpeg(picture(swing, t - late), ns(t)),
-    )
-    send(
-        "/wrist/image_raw",
-        "sensor_msgs/msg/Image",
-        swing.camera_hz,
-        lambda t, i: _raw(picture(swing, t - late)[:, ::-1], ns(t)),
-    )
-    send(
-        "/joint_states",
-        "sensor_msgs/msg/JointState",
-        100.0,
-        lambda t, i: _joints(("arm", *FINGERS), (t, *fingers(swing, t)), ns(t)),
-    )
-    send(
-        "/ee_pose",
-        "geometry_msgs/msg/PoseStamped",
-        100.0,
-        lambda t, i: _pose(place(swing, t), ns(t)),
-    )
-    send(
-        "/ee_delta",
-        "lam_msgs/msg/EndEffectorDelta",
-        COMMAND_HZ,
-        lambda t, i: delta(swing, t, 0.02, i),
-    )
-    send(
-        "/hand/joint_commands",
-        "sensor_msgs/msg/JointState",
-        20.0,
-        lambda t, i: _joints(FINGERS, fingers(swing, t), ns(t)),
-    )
+            message = stream.make(t, i, T0 + round(t * S))
+            out.append(Sent(stream.topic, stream.kind, T0 + round((t + delay_s) * S), message))
     return sorted(out, key=lambda sent: sent.arrived_ns)
 
 
