@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from lam_models.data.doctor.finding import Curve, Finding, listed
 from lam_models.data.doctor.patient import Patient, span_s
@@ -20,7 +21,7 @@ _SHORT_S = 0.4
 _SHORT_SHARE = 0.1
 _STAMP_UNITS_S = {"_ns": 1e-9, "_us": 1e-6, "_ms": 1e-3, "_s": 1.0, "timestamp": 1.0}
 
-Seconds = Float64[np.ndarray, " frames"]
+Seconds = Float64[np.ndarray, " steps"]
 
 
 def stamp_columns(patient: Patient) -> dict[str, float]:
@@ -40,9 +41,8 @@ def rate(patient: Patient) -> Iterator[Finding]:
     """Stamps whose spacing is another than info.json's fps."""
     for key, unit_s in stamp_columns(patient).items():
         wrong: dict[int, float] = {}
-        for position, rows in patient.readable(key):
-            steps_s = np.diff(rows[:, 0].astype(np.float64)) * unit_s
-            period_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+        for position, steps_s in _steps(patient, key, unit_s):
+            period_s = float(np.median(steps_s))
             if period_s > 0 and abs(period_s * patient.fps - 1) > _RATE_SHARE:
                 wrong[patient.episodes[position].index] = 1 / period_s
         if wrong:
@@ -63,51 +63,38 @@ def rate(patient: Patient) -> Iterator[Finding]:
 
 def gaps(patient: Patient) -> Iterator[Finding]:
     """Stamps farther apart than a period and a half."""
-    for key, unit_s in stamp_columns(patient).items():
-        holes = [
-            (patient.episodes[position].index, int(at), float(steps[at]))
-            for position, steps in _steps(patient, key, unit_s)
-            for at in np.flatnonzero(steps > (1 + _OFF_GRID) * np.median(steps))
-            if np.median(steps) > 0
-        ]
-        if not holes:
-            continue
-        worst = max(holes, key=lambda hole: hole[2])
-        numbers = _numbers(holes)
+
+    def is_long(steps_s: Seconds) -> Bool[np.ndarray, " steps"]:
+        usual_s = np.median(steps_s)
+        return (steps_s > (1 + _OFF_GRID) * usual_s) & (usual_s > 0)
+
+    for odd in _odd_steps(patient, is_long, max):
+        number, frame, step_s = odd.worst
         said = (
-            f"'{key}' has {len(holes)} gap(s) in {listed(numbers)}; the longest is {worst[2]:.3g} "
-            f"s in episode {worst[0]} after frame {worst[1]} (a period is {1 / patient.fps:.3g} s)."
+            f"'{odd.key}' has {odd.count} gap(s) in {listed(odd.episodes)}; the longest is "
+            f"{step_s:.3g} s in episode {number} after frame {frame} (a period is "
+            f"{1 / patient.fps:.3g} s)."
         )
         cure = (
             "Look for dropped messages in the recording's sidecar; convert again, splitting or "
             "leaving out these episodes."
         )
-        shows = _curve(patient, key, unit_s, worst[0], worst[1])
-        yield Finding("time gap", said, cure, numbers, shows=shows)
+        yield Finding("time gap", said, cure, odd.episodes, shows=odd.curve)
 
 
 def backwards(patient: Patient) -> Iterator[Finding]:
     """Stamps that do not advance."""
-    for key, unit_s in stamp_columns(patient).items():
-        jumps = [
-            (patient.episodes[position].index, int(at), float(steps[at]))
-            for position, steps in _steps(patient, key, unit_s)
-            for at in np.flatnonzero(steps <= 0)
-        ]
-        if not jumps:
-            continue
-        worst = min(jumps, key=lambda jump: jump[2])
-        numbers = _numbers(jumps)
+    for odd in _odd_steps(patient, lambda steps_s: steps_s <= 0, min):
+        number, frame, step_s = odd.worst
         said = (
-            f"'{key}' jumps back or stands still {len(jumps)} time(s) in {listed(numbers)}: in "
-            f"episode {worst[0]} after frame {worst[1]} by {worst[2]:.3g} s."
+            f"'{odd.key}' jumps back or stands still {odd.count} time(s) in "
+            f"{listed(odd.episodes)}: in episode {number} after frame {frame} by {step_s:.3g} s."
         )
         cure = (
             "A clock was set while recording (NTP, a restarted driver) or two sources share one "
             "topic. Convert again by arrival time, or leave these episodes out."
         )
-        shows = _curve(patient, key, unit_s, worst[0], worst[1])
-        yield Finding("stamps jump back", said, cure, numbers, shows=shows)
+        yield Finding("stamps jump back", said, cure, odd.episodes, shows=odd.curve)
 
 
 def numbering(patient: Patient) -> Iterator[Finding]:
@@ -167,14 +154,40 @@ def short_episodes(patient: Patient) -> Iterator[Finding]:
         yield Finding("episode too short", said, cure, tuple(e.index for e in short))
 
 
+@dataclass(frozen=True)
+class _OddSteps:
+    """Of a column of stamps. worst: episode, frame before the step, its length [s]."""
+
+    key: str
+    count: int
+    episodes: tuple[int, ...]
+    worst: tuple[int, int, float]
+    curve: Curve | None
+
+
+def _odd_steps(
+    patient: Patient,
+    is_odd: Callable[[Seconds], Bool[np.ndarray, " steps"]],
+    worst_of: Callable[..., tuple[int, int, float]],
+) -> Iterator[_OddSteps]:
+    """Columns with steps from stamp to stamp that are odd; worst_of: max or min, by length."""
+    for key, unit_s in stamp_columns(patient).items():
+        found = [
+            (patient.episodes[position].index, int(at), float(steps_s[at]))
+            for position, steps_s in _steps(patient, key, unit_s)
+            for at in np.flatnonzero(is_odd(steps_s))
+        ]
+        if found:
+            worst = worst_of(found, key=lambda step: step[2])
+            episodes = tuple(dict.fromkeys(step[0] for step in found))
+            curve = _curve(patient, key, unit_s, worst[0], worst[1])
+            yield _OddSteps(key, len(found), episodes, worst, curve)
+
+
 def _steps(patient: Patient, key: str, unit_s: float) -> Iterator[tuple[int, Seconds]]:
     for position, rows in patient.readable(key):
         if len(rows) > 1:
             yield position, np.diff(rows[:, 0].astype(np.float64)) * unit_s
-
-
-def _numbers(found: list[tuple[int, int, float]]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(one[0] for one in found))
 
 
 def _pace(fps: int, rates: list[float]) -> str:
