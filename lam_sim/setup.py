@@ -25,6 +25,7 @@ setup(
         ],
         "lam.commands": [
             "data.generate = lam_sim.rollouts.generate",
+            "data.record = lam_sim.rollouts.record",
             "eval = lam_sim.rollouts.evaluate",
         ],
     },

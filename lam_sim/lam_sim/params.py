@@ -50,6 +50,13 @@ class SimSettings:
     action_latency_s: float = setting(
         0.0, "delay from a command's arrival to its beginning", low=0.0, high=2.0, unit="s"
     )
+    motion_noise_m: float = setting(
+        0.0,
+        "standard deviation added to the translations that are carried out, not to the commands",
+        low=0.0,
+        high=0.05,
+        unit="m",
+    )
     max_command_age_s: float = setting(
         0.25, "commands with an older stamp are refused", low=0.01, high=10.0, unit="s"
     )

@@ -5,6 +5,7 @@ In: commands and resets with the present time on the robot's clock. Out: truth a
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -13,12 +14,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from lam_models.command import UserError
+from lam_models.types import Action
 from lam_sim.commands import CommandLimits, DeltaCommand, delta_fault, hand_targets, in_base_axes
 from lam_sim.pacing import NS_PER_S
 from lam_sim.table.control import TICK_HZ, TICK_S
 from lam_sim.table.panda import JOINT_NAMES
 from lam_sim.table.world import TableWorld, WorldSettings
 from lam_sim.tasks import task_class
+from lam_sim.tasks.noise import TURN_RAD_PER_M, ActionNoise
 
 State = Literal["running", "succeeded", "failed"]
 
@@ -40,6 +43,7 @@ class Session:
     """An episode after the other, each in its world. `now_ns` is the robot's clock everywhere.
 
     action_latency_s: simulated delay between a command's arrival and its beginning.
+    noise_m: standard deviation an axis of what is added to each motion that is carried out.
     """
 
     def __init__(
@@ -48,9 +52,11 @@ class Session:
         now_ns: int,
         limits: CommandLimits,
         action_latency_s: float = 0.0,
+        noise_m: float = 0.0,
     ) -> None:
         self._limits = limits
         self._action_latency_s = action_latency_s
+        self._noise_m = noise_m
         self._teleop_ns: int | None = None
         self._episodes = 0
         self.begin(first, now_ns)
@@ -67,6 +73,8 @@ class Session:
             action_latency_s=self._action_latency_s,
         )
         self.world = TableWorld(settings, request.seed)
+        rng = np.random.default_rng([request.seed, zlib.crc32(b"motion noise")])
+        self._noise = ActionNoise(rng, self._noise_m, TURN_RAD_PER_M * self._noise_m)
         self.request = request
         self.truth = self.world.truth()
         self.state: State = "running"
@@ -89,6 +97,8 @@ class Session:
         if fault := delta_fault(command, now_ns, self._limits) or self._yields(command, now_ns):
             return fault
         delta = in_base_axes(command, self.truth.T_base_ee[:3, :3])
+        if self._noise_m and delta.any():  # An arm that is told to stand stands.
+            delta = self._noise(Action(delta)).delta_ee
         self.world.command(delta, command.duration_s)
         return ""
 

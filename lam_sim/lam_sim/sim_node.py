@@ -52,7 +52,7 @@ class SimNode(Node):
         first = EpisodeRequest(s.task, s.end_effector, s.seed, s.difficulty, s.distractors)
         limits = CommandLimits(max_age_s=s.max_command_age_s)
         self._sim_ns = 0
-        self._session = Session(first, self.now_ns(), limits, s.action_latency_s)
+        self._session = Session(first, self.now_ns(), limits, s.action_latency_s, s.motion_noise_m)
         self.pacer = Pacer(TICK_NS, s.real_time_factor)
         self._speed, self._refusals = SpeedMeter(), Refusals()
         self._reported = (0, 0)

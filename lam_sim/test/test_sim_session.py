@@ -41,6 +41,20 @@ def test_it_moves_as_told_once():
     np.testing.assert_allclose(run(session, 1.0) - start, moved, atol=0.001)
 
 
+def test_noise_disturbs_what_moves_and_nothing_that_stands():
+    def moved(command: DeltaCommand, **settings) -> np.ndarray:
+        session = new_session(**settings)
+        start = run(session, 0.1)
+        assert session.obey_delta(command, NOW_NS) == ""
+        return run(session, 1.0) - start
+
+    sound, noisy = (moved(along_x(0.04), noise_m=noise) for noise in (0.0, 0.01))
+    assert 0.002 < np.linalg.norm(noisy - sound) < 0.06
+    np.testing.assert_array_equal(noisy, moved(along_x(0.04), noise_m=0.01))
+    still, standing = (moved(along_x(0.0), noise_m=noise) for noise in (0.0, 0.01))
+    np.testing.assert_array_equal(still, standing)
+
+
 def test_axes_of_the_hand_turn_with_it():
     session = new_session()
     start = run(session, 0.1)

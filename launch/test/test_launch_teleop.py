@@ -52,6 +52,14 @@ def test_the_expert_commands_as_a_person_and_past_nobody():
     }
 
 
+def test_a_recorder_comes_where_there_is_a_folder_for_it():
+    found = started(input="expert", record="some/folder", motion_noise="0.01", hand="four_finger")
+    assert set(found) == ALWAYS | {"expert_node", "record_node"}
+    told = values(found["record_node"])
+    assert told["folder"] == "some/folder" and told["hand"] == "four_finger"
+    assert values(found["sim_node"])["motion_noise_m"] == 0.01
+
+
 def test_a_policy_commands_through_the_arbiter_alone():
     process = started(policy="a/folder")["policy_node"]
     files = [Path(p.path) for p in process.ros.parameters if not isinstance(p, Parameter)]

@@ -15,11 +15,8 @@ from lam_models.geometry import apply_delta, delta_between
 from lam_models.types import Action
 from lam_sim.interface import World
 from lam_sim.rollouts.rollout import Outcome, Stage, Watcher
-from lam_sim.tasks.noise import ActionNoise
+from lam_sim.tasks.noise import TURN_RAD_PER_M, ActionNoise
 from lam_sim.worlds import EpisodeJob
-
-# Rotation that goes with a disturbance of one metre [rad/m]: 6 mm and 10 mrad.
-_TURN_RAD_PER_M = 1.7
 
 
 @dataclass(frozen=True)
@@ -154,4 +151,4 @@ class RecordingWork:
     def _noise(self, seed: int) -> ActionNoise | None:
         noise_m = self._settings.noise_m
         rng = np.random.default_rng([seed, zlib.crc32(b"action noise")])
-        return ActionNoise(rng, noise_m, _TURN_RAD_PER_M * noise_m) if noise_m else None
+        return ActionNoise(rng, noise_m, TURN_RAD_PER_M * noise_m) if noise_m else None

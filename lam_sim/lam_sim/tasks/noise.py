@@ -15,6 +15,8 @@ from lam_models.types import Action
 # expert that takes aim at a grasp must be able to get it.
 _FULL_STEP_M = 0.015
 _LEAST = 0.3
+# Rotation that goes with a disturbance of one metre [rad/m]: 6 mm and 10 mrad.
+TURN_RAD_PER_M = 1.7
 
 
 class ActionNoise:
