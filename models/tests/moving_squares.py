@@ -11,20 +11,35 @@ from lam_models.data.lerobot_layout import Schema, camera, vector
 from lam_models.data.lerobot_write import DatasetWriter
 from lam_models.hands.spec_file import read_hand
 from lam_models.policy.inputs import EE_NAMES
+from lam_models.sense.pinhole import Pinhole
 
 FRAMES = 16
 PIXEL_M = 0.01
 
 
-def record_squares(path: Path, episodes: int, seed: int = 0) -> Path:
-    """A pixel a PIXEL_M; the gripper is as open as the square is bright. Speeds vary slowly."""
+def record_squares(
+    path: Path,
+    episodes: int,
+    seed: int = 0,
+    pinhole: Pinhole | None = None,
+    video: bool = False,
+) -> Path:
+    """A pixel a PIXEL_M; the gripper is as open as the square is bright. Speeds vary slowly.
+
+    pinhole: of the front camera, in name only. video: neither states nor actions are recorded.
+    """
     rng = np.random.default_rng(seed)
     spec = read_hand("parallel_gripper")
-    images = {f"observation.images.{name}": camera(SIZE, SIZE) for name in ("front", "wrist")}
+    images = {
+        "observation.images.front": camera(SIZE, SIZE, pinhole),
+        "observation.images.wrist": camera(SIZE, SIZE),
+    }
     columns = {
         "observation.state": vector((*EE_NAMES, *spec.actuated)),
         "action": vector((*DELTAS, *spec.actuated)),
     }
+    if video:
+        columns = {}
     with DatasetWriter(path, Schema(FPS, {**images, **columns})) as writer:
         for _ in range(episodes):
             phase = rng.uniform(0.0, 2.0 * np.pi, (2, 1)) + 0.4 * np.arange(FRAMES)
@@ -37,11 +52,12 @@ def record_squares(path: Path, episodes: int, seed: int = 0) -> Path:
                 pixels[top : top + 6, left : left + 6] = 120 + round(120 * opening)
                 joints = spec.lower + opening * (np.asarray(spec.upper) - spec.lower)
                 delta = [PIXEL_M * move[1], -PIXEL_M * move[0], 0.0, 0.0, 0.0, 0.0]
-                ee = [0.4, 0.0, 0.2, np.pi, 0.0, 0.0]
+                ee = [0.3 + PIXEL_M * column, 0.1 - PIXEL_M * row, 0.2, np.pi, 0.0, 0.0]
                 frame = {
                     "observation.state": np.array([*ee, *joints], np.float32),
                     "action": np.array([*delta, *joints], np.float32),
                 }
-                writer.add_frame({**frame, **dict.fromkeys(images, pixels)})
+                told = {name: frame[name] for name in columns}
+                writer.add_frame({**told, **dict.fromkeys(images, pixels)})
             writer.save_episode(task="follow the square")
     return path

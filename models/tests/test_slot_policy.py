@@ -18,6 +18,7 @@ from lam_models.policy.read_out_kinds import READ_OUTS
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.views import shifted, tinted, varied
+from lam_models.sense.pinhole import Pinhole
 from lam_models.types import Frame, Observation
 
 ROWS = 4
@@ -123,6 +124,57 @@ def test_rows_without_labels_cost_nothing_and_change_nothing():
 
 
 INPUTS = ("pixels", "state", "words", "delay")
+
+
+def placed(seed: int = 0) -> tuple[SlotPolicy, Examples]:
+    """A policy that votes for places, and a batch of labelled rows whose places are known."""
+    c = config(pinhole=Pinhole(1.0, (0.5, 0.0, 1.0), (np.pi, 0.0, 0.0)))
+    random = torch.Generator().manual_seed(seed)
+    places = 0.3 * torch.randn(ROWS, 2, 9, generator=random)
+    known = torch.ones(ROWS, 2, dtype=torch.bool)
+    return made(c), replace(examples(c), codes=None, places=places, places_known=known)
+
+
+def part(batch: Examples, rows: slice) -> Examples:
+    names = [*INPUTS, "chunk", "places", "places_known"]
+    return replace(batch, **{name: getattr(batch, name)[rows] for name in names})
+
+
+def places_gradient(policy: SlotPolicy, batch: Examples) -> torch.Tensor:
+    policy.zero_grad()
+    policy.loss(batch)[0].backward()
+    return torch.cat([p.grad.flatten() for p in policy.places.parameters() if p.grad is not None])
+
+
+def test_rows_of_video_add_their_votes_and_nothing_else():
+    policy, batch = placed()
+    policy.eval()
+    assert batch.chunk is not None
+    head, tail = part(batch, slice(0, 2)), part(batch, slice(2, 4))
+    both = replace(batch, chunk=batch.chunk[:2])
+    mean = (places_gradient(policy, head) + places_gradient(policy, tail)) / 2.0
+    found = places_gradient(policy, both)
+    assert torch.allclose(found, mean, atol=1e-6) and not torch.allclose(
+        found, places_gradient(policy, head), atol=1e-4
+    )
+    logged, alone = policy.loss(both)[1], policy.loss(head)[1]
+    assert torch.allclose(logged["action"], alone["action"], atol=1e-6)
+
+
+def test_rows_of_video_that_tell_no_places_leave_the_votes_alone():
+    policy, batch = placed()
+    policy.eval()
+    known = batch.places_known
+    assert batch.chunk is not None and batch.places is not None and known is not None
+    head = part(batch, slice(0, 2))
+    codes = torch.zeros(2, 2, dtype=torch.int64)
+    kept = {"chunk": batch.chunk[:2], "places": batch.places[:2], "places_known": known[:2]}
+    moving = policy.loss(replace(batch, **kept, codes=codes))[1]
+    assert torch.equal(moving["places"], policy.loss(head)[1]["places"])
+    unknown = replace(batch, chunk=batch.chunk[:2], places_known=known.clone())
+    assert unknown.places_known is not None
+    unknown.places_known[2:] = False
+    assert torch.allclose(policy.loss(unknown)[0], policy.loss(head)[0], atol=1e-6)
 
 
 def test_instruction_pixels_state_and_delay_all_matter():

@@ -49,14 +49,14 @@ class Examples(Inputs):
     """Inputs with what is to be learnt from them.
 
     chunk: steps of an end-effector delta (m, rad) and a hand latent, of the first rows.
-    places: features of the poses that the end effector goes to (places.py), of the same rows, and
-        which of them are known.
+    places: features of the poses that the end effector goes to (places.py), of the same rows or of
+        rows of video after them, too, and which of them are known.
     codes, values: the motion latent, as codes or, of a continuous space, as values, of the last.
     """
 
     chunk: Float[Tensor, "labelled steps numbers"] | None = None
-    places: Float[Tensor, "labelled places features"] | None = None
-    places_known: Bool[Tensor, "labelled places"] | None = None
+    places: Float[Tensor, "placed places features"] | None = None
+    places_known: Bool[Tensor, "placed places"] | None = None
     codes: Int64[Tensor, "moving tokens"] | None = None
     values: Float[Tensor, "moving tokens dim"] | None = None
 

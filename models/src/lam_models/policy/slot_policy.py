@@ -78,7 +78,7 @@ class SlotPolicy(nn.Module):
             return self._loss(batch)
 
     def _loss(self, batch: Examples) -> Loss:
-        c, slots = self.config, self._slots(batch)
+        c, slots = self.config, self._slots(_needed(batch))
         total, logged = slots.sum() * 0.0, {}
         if batch.chunk is not None:
             labelled = len(batch.chunk)
@@ -97,19 +97,21 @@ class SlotPolicy(nn.Module):
     def _with_ways(
         self, slots: Float[Tensor, "rows slots width"], inputs: Inputs
     ) -> tuple[Float[Tensor, "rows more width"], Float[Tensor, ""] | None]:
-        """What the read-out reads of the first rows, and what is missed of the places."""
+        """What the read-out reads of the first rows, and what is missed of all known places."""
         if self.config.pinhole is None:
             return slots, None
-        rows = len(slots)
-        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
-        votes = self.places(pictures, inputs.words[:rows])
+        rows, wanted = len(slots), inputs.places if isinstance(inputs, Examples) else None
+        placed = rows if wanted is None else len(wanted)
+        pictures = inputs.pixels[:placed, 0].movedim(-1, 1).float().div(255.0)
+        votes = self.places(pictures, inputs.words[:placed])
         poses, off = self.places.poses(votes), None
-        if isinstance(inputs, Examples) and inputs.places is not None:
+        if isinstance(inputs, Examples) and wanted is not None:
             assert inputs.places_known is not None
-            off = self.places.loss(votes, inputs.places, inputs.places_known)
-            poses = corrected(poses, inputs.places, inputs.places_known)
-        ways = self.ways(poses.detach(), inputs.state[:rows])
-        return torch.cat([slots, ways], dim=1), off
+            off = self.places.loss(votes, wanted, inputs.places_known)
+            poses = corrected(poses, wanted, inputs.places_known)
+        ways = self.ways(poses[:rows].detach(), inputs.state[:rows])
+        # Every token begins with the ways, so that to follow them needs no attention.
+        return torch.cat([slots + ways.sum(1, keepdim=True), ways], dim=1), off
 
     def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:
         found = self.motion(slots[:, : self.config.motion_tokens])
@@ -198,6 +200,14 @@ class SlotPolicy(nn.Module):
         if self._spec is None:
             raise UserError("a policy acts only when it was opened from a folder")
         return self._spec
+
+
+def _needed(batch: Examples) -> Inputs:
+    """Without the rows of video that tell of places alone: nobody reads their slots."""
+    if batch.chunk is None or batch.codes is not None or batch.values is not None:
+        return batch
+    rows = len(batch.chunk)
+    return Inputs(batch.pixels[:rows], batch.state[:rows], batch.words[:rows], batch.delay[:rows])
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[object]:

@@ -18,7 +18,7 @@ from lam_models.data.cache import FrameCache, open_cache
 from lam_models.data.gap_actions import DELTA_PREFIX, compose
 from lam_models.data.latents import Latents
 from lam_models.data.lerobot_read import Dataset
-from lam_models.data.pseudo_actions import pseudo_actions
+from lam_models.data.pseudo_actions import PseudoActions, pseudo_actions
 from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
@@ -29,6 +29,8 @@ from lam_models.types import LatentSpec
 
 # 29.97 frames a second count as 30.
 _RATE_TOLERANCE = 0.01
+# From a waypoint: the hand then hides what it goes for.
+_ARRIVING_M = 0.05
 _DELTA_NAMES = tuple(DELTA_PREFIX + axis for axis in ("x", "y", "z", "rx", "ry", "rz"))
 
 Rows = Int64[np.ndarray, " rows"]
@@ -40,7 +42,7 @@ class Wanted:
 
     space: of hand latents; None reads no actions. hand: the coder's name, "" finds it by its
         joints. pseudo: name of actions beside the dataset, read in place of its own, "" for the
-        only ones, None for its own.
+        only ones, None for its own. The poses with them are read where it has none of its own.
     motion: name of a latent space beside the dataset, "" for the only one, None for none.
     read_words: instructions as the policy reads them.
     """
@@ -72,7 +74,8 @@ class Demonstrations:
     """Rows are those of the caches. lasts: the last row of each row's episode.
 
     frames_a_step: rows from one step of a chunk to the next.
-    features: of the poses, zeros where `has_state` is False. words: of each episode.
+    features: of the poses, recorded or read from video, zeros where `has_state` is False.
+    words: of each episode.
     actions: of the step that begins at a row: delta (m, rad), then the hand latent.
     waypoints: of each row, None where poses or actions lack. pinholes: by camera, where known.
     """
@@ -106,9 +109,15 @@ class Demonstrations:
     def places(
         self, rows: Rows
     ) -> tuple[Float32[np.ndarray, "rows 2 9"], Bool[np.ndarray, "rows 2"]]:
-        """Poses of the end effector at the waypoints, and which are known."""
+        """Poses of the end effector at the waypoints, and which of them are to be learnt.
+
+        Those are that lie ahead; where the hand has nearly arrived, it would be learnt that things
+        are where the hand is.
+        """
         assert self.waypoints is not None
-        return self.features[self.waypoints.rows[rows]], self.waypoints.known[rows]
+        poses = self.features[self.waypoints.rows[rows]]
+        left_m = np.linalg.norm(poses[..., :3] - self.features[rows, None, :3], axis=-1)
+        return poses, self.waypoints.known[rows] & (left_m > _ARRIVING_M)
 
     def pixels(self, rows: Rows) -> UInt8[np.ndarray, "rows cameras height width 3"]:
         return np.stack([cache.frames(rows) for cache in self.caches], axis=1)
@@ -139,10 +148,13 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         episode_of[one.start : one.stop] = i
         lasts[one.start : one.stop] = one.stop - 1
     step = _frames_a_step(path, dataset.fps, wanted.dt_s)
-    features = _features(cache)
     own = None if wanted.pseudo is not None else wanted.space
     coder = None if own is None else _coder(path, cache, own, wanted.hand)
-    actions = _actions(cache, coder, lasts, step) if coder else _pseudo(dataset, cache, wanted)
+    read = None if coder else _pseudo(dataset, cache, wanted)
+    actions = _actions(cache, coder, lasts, step) if coder else read and read.actions
+    features = _features(cache)
+    if features is None and read is not None:
+        features = read.poses
     waypoints = None
     if features is not None and actions is not None:
         spans = [(one.start, one.stop) for one in cache.episodes]
@@ -222,7 +234,7 @@ def _actions(cache: FrameCache, coder: Coder, lasts: Rows, step: int) -> np.ndar
     return np.concatenate([deltas, coder.encode(joints)], axis=1).astype(np.float32)
 
 
-def _pseudo(dataset: Dataset, cache: FrameCache, wanted: Wanted) -> np.ndarray | None:
+def _pseudo(dataset: Dataset, cache: FrameCache, wanted: Wanted) -> PseudoActions | None:
     if wanted.space is None or wanted.pseudo is None:
         return None
     return pseudo_actions(dataset, cache, wanted.pseudo, wanted.space.latent, wanted.dt_s)

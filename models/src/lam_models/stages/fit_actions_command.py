@@ -63,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET",
         help="video with motion latents to learn beside the actions; may be repeated",
     )
+    parser.add_argument(
+        "--places-of-video",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="learn where the videos' hand goes from what lam label-actions wrote beside them; "
+        "motion latents are then learnt only if --motion names them",
+    )
     parser.add_argument("--motion", metavar="SPACE", default="", help="name of those latents")
     parser.add_argument(
         "--video-share", type=float, default=0.3, help="of each batch (default 0.3)"

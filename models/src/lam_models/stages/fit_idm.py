@@ -33,6 +33,7 @@ from lam_models.strict_json import to_json
 
 KIND = "inverse"
 LABELLED = "labelled"
+_SHOWN = ("loss", "validation/loss", "validation/position_mm", "training_s")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ def fit_idm(settings: IdmSettings) -> Path:
     assert material.one.actions is not None
     known = torch.from_numpy(material.one.actions[data.learnt][:, :DELTA])
     model.units.standardise(known.mean(0), known.std(0))
+    if config.poses:
+        positions = torch.from_numpy(material.one.features[data.learnt][:, :3])
+        model.pose_units.standardise(positions.mean(0), positions.std(0))
     if here.is_main_process:
         print(
             f"inverse dynamics of {sum(p.numel() for p in model.parameters()):,} parameters, "
@@ -110,6 +114,7 @@ def _prepared(settings: IdmSettings) -> tuple[Config, _Material]:
         cache=settings.cache,
     )
     one = open_demonstrations(settings.dataset, wanted)
+    config = dataclasses.replace(config, poses=config.poses and one.has_state)
     words = one.caches[0].instructions
     used = evenly_spread(len(words), settings.episodes)
     learnt, held = split_episodes([words[i] for i in used], settings.validation, settings.seed)
@@ -146,5 +151,5 @@ def _write(
     write(settings.out, content, settings.overwrite)
     shutil.copy2(folder / METRICS, settings.out / METRICS)
     shutil.rmtree(folder)
-    shown = {k: v for k, v in metrics.items() if k in ("loss", "validation/loss", "training_s")}
+    shown = {k: v for k, v in metrics.items() if k in _SHOWN}
     print(f"{settings.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))

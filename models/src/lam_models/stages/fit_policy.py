@@ -8,10 +8,8 @@ While it trains, the run lies in `<out>.training` (see training/loop.py).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,13 @@ import torch
 
 from lam_models.checkpoint import CameraSpec, Checkpoint, Spec, open_checkpoint, origin_now, write
 from lam_models.command import UserError, unknown
-from lam_models.hands.space import HandSpace, open_space
-from lam_models.policy.backbone_kinds import word_reader
 from lam_models.policy.inputs import EE, EE_NAMES
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
-from lam_models.sense.pinhole import Pinhole
-from lam_models.stages.demonstrations import Demonstrations, Motion, Wanted, open_demonstrations
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array, configure
 from lam_models.stages.policy_data import PolicyData, split
+from lam_models.stages.policy_material import Material, known_pinhole, read_material
 from lam_models.stages.policy_settings import POLICY_PRESETS, PolicySettings
 from lam_models.stages.run_facts import keep_facts
 from lam_models.stages.training.curves import draw_curves
@@ -59,27 +54,6 @@ SHAPES = (
 )
 
 
-@dataclass(frozen=True)
-class Material:
-    """Everything read of the datasets. space: of hand latents, None without labelled episodes."""
-
-    labelled: tuple[Demonstrations, ...]
-    videos: tuple[Demonstrations, ...]
-    space: HandSpace | None
-
-    @property
-    def motion(self) -> Motion | None:
-        """Of the videos, else of the labelled episodes, where they have any."""
-        found = [one.motion for one in (*self.videos, *self.labelled) if one.motion is not None]
-        return found[0] if found else None
-
-    @property
-    def content_hash(self) -> str:
-        """Of all datasets together."""
-        hashes = [one.content_hash for one in (*self.labelled, *self.videos)]
-        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
-
-
 def fit_policy(settings: PolicySettings) -> Path:
     """Train and write the policy folder `settings.out`.
 
@@ -93,7 +67,7 @@ def fit_policy(settings: PolicySettings) -> Path:
     before = None if settings.after is None else _opened_before(settings.after)
     config = _config(settings, before)
     with here.main_process_first():
-        material = _material(settings, config)
+        material = read_material(settings, config)
     config = _fitted(config, material)
     recipe = _recipe(settings, config)
     folder = settings.out.with_name(settings.out.name + ".training")
@@ -140,29 +114,12 @@ def _config(settings: PolicySettings, before: Checkpoint | None) -> Config:
     return configure(SlotPolicy, preset | to_json(changes), "--set")
 
 
-def _material(settings: PolicySettings, config: Config) -> Material:
-    space = open_space(settings.space) if settings.datasets else None
-    base = Wanted(config.cameras, config.image_size, config.dt_s, config.chunk_steps)
-    base = dataclasses.replace(base, cache=settings.cache, read_words=word_reader(config))
-    labels = dataclasses.replace(base, space=space, hand=settings.hand, pseudo=settings.pseudo)
-    latents = dataclasses.replace(base, motion=settings.motion)
-    material = Material(
-        labelled=tuple(open_demonstrations(path, labels) for path in settings.datasets),
-        videos=tuple(open_demonstrations(path, latents) for path in settings.videos),
-        space=space,
-    )
-    spaces = {one.motion.space.space_hash for one in material.videos if one.motion is not None}
-    if len(spaces) > 1:
-        raise UserError("the videos hold latents of several spaces: name one with --motion")
-    return material
-
-
 def _fitted(config: Config, material: Material) -> Config:
     """With the sizes of the spaces that the data are in."""
     changes: dict[str, Any] = {}
     if material.space is not None:
         changes["latent_dim"] = material.space.dim
-        changes["pinhole"] = _pinhole(config, material.labelled)
+        changes["pinhole"] = known_pinhole(config, material)
     if (motion := material.motion) is not None:
         tokens, dim = motion.space.shape
         found = {
@@ -175,13 +132,6 @@ def _fitted(config: Config, material: Material) -> Config:
             raise UserError("the policy before learnt motion latents of another shape")
         changes |= found
     return dataclasses.replace(config, **changes)
-
-
-def _pinhole(config: Config, labelled: Sequence[Demonstrations]) -> Pinhole | None:
-    """Of the first camera, where all demonstrations know the same one and tell waypoints."""
-    found = [one.pinholes.get(config.cameras[0]) for one in labelled]
-    usable = all(one.waypoints is not None for one in labelled) and len(set(found)) == 1
-    return found[0] if usable and config.vlm is None else None
 
 
 def _recipe(settings: PolicySettings, config: Config) -> Recipe:
@@ -253,6 +203,7 @@ def _facts(settings: PolicySettings, config: Config, material: Material) -> dict
         "after": "" if settings.after is None else str(settings.after),
         "episodes": settings.episodes,
         "pseudo": settings.pseudo,
+        **({} if settings.places_of_video is None else {"places": settings.places_of_video}),
     }
 
 

@@ -64,7 +64,8 @@ class PairData:
 
     def pairs(self, rows: Rows) -> Pairs:
         chunk = self.one.chunks(rows, self.gap_steps, np.zeros(len(rows), np.int64))
-        return Pairs(moments(self.one, rows, self.gap_steps), torch.from_numpy(chunk))
+        poses = torch.from_numpy(self.one.features[rows]) if self.one.has_state else None
+        return Pairs(moments(self.one, rows, self.gap_steps), torch.from_numpy(chunk), poses)
 
 
 def moments(one: Demonstrations, rows: Rows, gap_steps: int) -> Moments:

@@ -1,8 +1,8 @@
-"""Actions read from video by an inverse-dynamics model, written beside it: VPT's pseudo-labels.
+"""Actions and poses read from video by an inverse-dynamics model, written beside it (VPT).
 
 Every window of a gap says the actions of its steps; an action is the mean of what all windows
-around it say. The labelled episodes that the model learnt of keep their own actions. Where they are
-written and how they are read: data/pseudo_actions.py.
+around it say. The labelled episodes that the model learnt of keep their own actions and poses.
+Where they are written and how they are read: data/pseudo_actions.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from lam_models.checkpoint import Checkpoint, open_checkpoint
 from lam_models.command import UserError
@@ -20,8 +19,9 @@ from lam_models.data.latents import LatentOrigin, Latents, LatentsWriter, Piece,
 from lam_models.data.lerobot_layout import PSEUDO_ACTIONS
 from lam_models.data.lerobot_read import Dataset
 from lam_models.data.progress import frames_progress
-from lam_models.data.pseudo_actions import DELTA, dataset_rows, pseudo_space
+from lam_models.data.pseudo_actions import DELTA, PseudoActions, dataset_rows, pseudo_space
 from lam_models.hands.space import HandSpace, open_space
+from lam_models.policy.inputs import POSE_FEATURES
 from lam_models.policy.inverse import Inverse
 from lam_models.policy.opening import hand_space
 from lam_models.stages.demonstrations import Demonstrations, Wanted, open_demonstrations
@@ -76,13 +76,13 @@ def label_actions(
         hands = open_space(space) if known else None
         seen = open_demonstrations(dataset, idm.wanted(hands, cache))
         with frames_progress(f"reading actions of {dataset.name}", len(seen.lasts)) as bar:
-            read = np.zeros((len(seen.lasts), DELTA + c.latent_dim), np.float32)
+            read = np.zeros((len(seen.lasts), actions_space.shape[1]), np.float32)
             for i, episode in enumerate(seen.caches[0].episodes):
-                place = slice(episode.start, episode.stop)
-                if episode.index in known and seen.actions is not None:
-                    read[place] = seen.actions[place]
+                if episode.index in known:
+                    told = _own(seen, slice(episode.start, episode.stop), c.poses)
                 else:
-                    read[place] = read_episode(idm.model, seen, i, batch_size)
+                    told = read_episode(idm.model, seen, i, batch_size)
+                read[episode.start : episode.stop] = told.rows()
                 bar.advance(episode.length)
         for piece in missing:
             writer.write(piece, _piece(piece, read, dataset_rows(data, seen.caches[0])))
@@ -92,30 +92,40 @@ def label_actions(
 
 def read_episode(
     model: Inverse, seen: Demonstrations, episode: int, batch_size: int = 64
-) -> Float32[np.ndarray, "rows numbers"]:
-    """The action of each row, the mean of what the windows around it say.
+) -> PseudoActions:
+    """The pose at each row, and its action, the mean of what the windows around it say.
 
     The last step leads out of the episode: its action is that of the one before.
     """
     c, span = model.config, seen.caches[0].episodes[episode]
     stride, gap = seen.frames_a_step, c.gap_steps * seen.frames_a_step
-    starts = np.arange(span.start, max(span.start + 1, span.stop - gap))
+    # From here on windows end beyond the episode, and tell of poses only.
+    end = max(span.start + 1, span.stop - gap)
     total = np.zeros((span.length, DELTA + c.latent_dim))
-    count = np.zeros(span.length)
+    count, poses = np.zeros(span.length), np.zeros((span.length, POSE_FEATURES), np.float32)
     device = next(model.parameters()).device
-    for first in range(0, len(starts), batch_size):
-        rows = starts[first : first + batch_size]
-        told = model.infer(moments(seen, rows, c.gap_steps).to(device)).float().cpu().numpy()
+    for first in range(span.start, span.stop, batch_size):
+        rows = np.arange(first, min(first + batch_size, span.stop))
+        told = model.infer(moments(seen, rows, c.gap_steps).to(device))
+        if told.poses is not None:
+            poses[rows - span.start] = told.poses.float().cpu().numpy()
+        chunk = told.chunk.float().cpu().numpy()
         for step in range(c.gap_steps):
             at = rows - span.start + step * stride
-            there = at < span.length
-            total[at[there]] += told[there, step]
+            there = (at < span.length) & (rows < end)
+            total[at[there]] += chunk[there, step]
             count[at[there]] += 1
     total[count > 0] /= count[count > 0, None]
     nearest = np.maximum.accumulate(np.where(count > 0, np.arange(span.length), 0))
     hands = total[:, DELTA:]
     hands /= np.maximum(np.linalg.norm(hands, axis=1, keepdims=True), 1e-6)
-    return total[nearest].astype(np.float32)
+    return PseudoActions(total[nearest].astype(np.float32), poses if c.poses else None)
+
+
+def _own(seen: Demonstrations, rows: slice, poses: bool) -> PseudoActions:
+    """What is known of the rows of an episode that the model learnt of."""
+    assert seen.actions is not None
+    return PseudoActions(seen.actions[rows], seen.features[rows] if poses else None)
 
 
 def _known_episodes(checkpoint: Checkpoint, data: Dataset) -> frozenset[int]:

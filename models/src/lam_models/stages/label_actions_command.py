@@ -8,10 +8,11 @@ from pathlib import Path
 from lam_models.command import UserError
 from lam_models.stages.device import device_named
 
-SUMMARY = "write actions that a model reads from video beside it"
+SUMMARY = "write actions and poses that a model reads from video beside it"
 
-_EPILOG = """The actions go to DATASET/pseudo_actions/<name>-<hash>/, row for row; lam fit-actions
---pseudo learns them. Episodes that the model learnt of keep their own actions."""
+_EPILOG = """They go to DATASET/pseudo_actions/<name>-<hash>/, row for row; lam fit-actions --pseudo
+learns them, lam fit-actions --places-of-video the places that they lead to. Episodes that the model
+learnt of keep their own."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

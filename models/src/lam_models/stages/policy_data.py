@@ -69,7 +69,7 @@ class Drawn:
             order.append(mine)
             one = self.demonstrations[index]
             made = _examples(one, rows[mine], delays[mine], steps, motion)
-            if steps and self._to_waypoints:
+            if self._to_waypoints:
                 poses, known = (torch.from_numpy(array) for array in one.places(rows[mine]))
                 made = replace(made, places=poses, places_known=known)
             parts.append(made)

@@ -22,6 +22,9 @@ class PolicySettings:
     motion: name of the latent space, "" for the only one.
     pseudo: name of actions read from video that lie beside the datasets, learnt in place of their
         own; "" for the only ones, None for their own.
+    places_of_video: name of actions read from video that lie beside the videos, of which only the
+        places are learnt that they lead to; "" for the only ones, None for none. Motion latents are
+        then learnt only where `motion` names them.
     space: folder of the space of hands, "" for the shipped one. hand: of all datasets, "" finds it.
     episodes: of each dataset and video set, evenly spread over it; 0 takes all.
     video_share: of each batch, where there are both.
@@ -35,6 +38,7 @@ class PolicySettings:
     videos: tuple[Path, ...] = ()
     motion: str = ""
     pseudo: str | None = None
+    places_of_video: str | None = None
     space: str = ""
     hand: str = ""
     episodes: int = 0
@@ -61,6 +65,8 @@ class PolicySettings:
             raise UserError(f"video share {self.video_share:g}: a share above 0 and below 1")
         if self.episodes < 0:
             raise UserError(f"episodes {self.episodes}: must be 0 (all) or more")
+        if self.places_of_video is not None and not self.videos:
+            raise UserError("places of video are to be learnt, and there is no video")
         if self.delay_s < 0.0:
             raise UserError(f"delay {self.delay_s:g} s: must not be negative")
         for name in ("steps", "batch_size", "learning_rate"):
