@@ -67,6 +67,8 @@ class ExpertNode(Node):
         if message.episode_id != self._episode_id:
             self._begin(message)
         truth = messages.truth_from(message)
+        if truth.time_s < self._settings.reaction_s:
+            return
         if self._expert and self._stream.due(round(truth.time_s * NS_PER_S)):
             self._command(self._expert, truth)
 

@@ -78,6 +78,9 @@ class ExpertSettings:
         0.0, "standard deviation added to each translation", low=0.0, high=0.05, unit="m"
     )
     seed: int = setting(0, "seed of the noise and of the expert's own choices", low=0)
+    reaction_s: float = setting(
+        0.0, "looks on for so long before it acts in an episode", low=0.0, high=10.0, unit="s"
+    )
     source: str = setting(
         "expert", "who it says commands", choices=("expert", "teleop", "policy", "unknown")
     )

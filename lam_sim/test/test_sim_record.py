@@ -48,6 +48,7 @@ def test_teleoperated_episodes_become_a_dataset_without_a_finding(tmp_path: Path
         source = dataset.episode_column(episode, "command.source").ravel()
         assert set(source.tolist()) <= {0, TELEOP} and (source == TELEOP).mean() > 0.5
         assert dataset.episode_column(episode, "next.success").ravel()[-1]
+        assert dataset.episode_column(episode, "action")[:6, :3].any(), "it begins when it moves"
         told = dataset.episode_column(episode, "action")[:, :3].sum(0)
         moved = dataset.episode_column(episode, "measured.action")[:, :3].sum(0)
         assert np.abs(told - moved).max() < 0.03, "the arm went where it was told to, about"

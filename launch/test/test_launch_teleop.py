@@ -53,11 +53,13 @@ def test_the_expert_commands_as_a_person_and_past_nobody():
 
 
 def test_a_recorder_comes_where_there_is_a_folder_for_it():
-    found = started(input="expert", record="some/folder", motion_noise="0.01", hand="four_finger")
+    given = {"record": "some/folder", "motion_noise": "0.01", "reaction": "0.2"}
+    found = started(input="expert", hand="four_finger", **given)
     assert set(found) == ALWAYS | {"expert_node", "record_node"}
     told = values(found["record_node"])
     assert told["folder"] == "some/folder" and told["hand"] == "four_finger"
     assert values(found["sim_node"])["motion_noise_m"] == 0.01
+    assert values(found["expert_node"])["reaction_s"] == 0.2
 
 
 def test_a_policy_commands_through_the_arbiter_alone():

@@ -30,6 +30,8 @@ _SIDECAR = "episode.json"
 # Gives up when fewer than one attempt in this many succeeds.
 _ATTEMPTS_PER_EPISODE = 3
 _LINGER_S = 0.5
+# The expert begins when the recording does: a pause would teach a policy to wait.
+_REACTION_S = 0.15
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Plan:
             "hand": choice.hand,
             "difficulty": f"{choice.difficulty!r}",
             "motion_noise": f"{self.noise_m!r}",
+            "reaction": f"{_REACTION_S!r}",
             "use_sim_time": "true",
             "real_time_factor": f"{self.real_time_factor!r}",
         }

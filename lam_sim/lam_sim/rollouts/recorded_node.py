@@ -16,6 +16,8 @@ from lam_sim.table.stage import CAMERAS
 from lam_sim.worlds import EpisodeJob
 
 _NS_PER_S = 1_000_000_000
+# What the recorder heard last must be of the new scene before the first frame is.
+_SETTLE_S = 0.1
 _PICTURES = tuple(f"/{camera}/image_raw/compressed" for camera in CAMERAS)
 _RECORDED = ("/ee_delta", "/ee_pose", "/joint_states", *_PICTURES)
 
@@ -50,6 +52,7 @@ class RecordingClient(RobotClient):
         limit_s: the task's own. linger_s: recorded beyond a success, so that it ends at rest.
         """
         begun = self.begin(job)
+        self._wait(_SETTLE_S, job)
         wanted = StartEpisode.Request(
             instruction=begun.instruction, operator_name=self._operator_name, note=note
         )
@@ -58,14 +61,18 @@ class RecordingClient(RobotClient):
             raise UserError(f"{job}: {started.message}")
         self.need(self.has_ended, f"{job}: the episode did not end", SLOWEST * limit_s)
         success = self.info.state == EpisodeInfo.STATE_SUCCEEDED
-        end_ns = self.now_ns() + round(linger_s * _NS_PER_S)
-        self.need(lambda: self.now_ns() >= end_ns, f"{job}: time stands still")
+        self._wait(linger_s, job)
         kind = StopEpisode.Request
         outcome = kind.OUTCOME_SUCCESS if success else kind.OUTCOME_FAILURE
         stopped = self.done(self._stop.call_async(kind(outcome=outcome)), "record_node/stop")
         if not stopped.success:
             raise UserError(f"{job}: {stopped.message}")
         return Outcome(job.seed, begun.instruction, success, self.duration_s())
+
+    def _wait(self, duration_s: float, job: EpisodeJob) -> None:
+        """On the robot's clock."""
+        end_ns = self.now_ns() + round(duration_s * _NS_PER_S)
+        self.need(lambda: self.now_ns() >= end_ns, f"{job}: time stands still")
 
     def _on_command(self, message: EndEffectorDelta) -> None:
         self._obeyed = self._obeyed or message.source == EndEffectorDelta.SOURCE_TELEOP
