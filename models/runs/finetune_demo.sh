@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# A policy learns a task that it has never met, as a lab would teach it, all through ROS: how often it
+# succeeds before, 20 episodes teleoperated by the scripted expert, a dataset, finetuning, and how
+# often it succeeds after. Two cores, about half an hour; each line shows its progress. Run it again
+# and it goes on. Exit code 1 where fewer than 40 of the last 50 episodes succeed.
+# usage: models/runs/finetune_demo.sh [POLICY] [FOLDER]
+set -euo pipefail
+policy=${1:-out/demo_policy/policy}
+out=${2:-out/finetune_demo}
+new=(--task place_ell --hand parallel_gripper --difficulty 0)
+resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }
+[ -f "$out/before/results.json" ] ||
+  lam eval --ros --policy "$policy" "${new[@]}" --episodes 30 --out "$out/before"
+lam data record "${new[@]}" --episodes 20 --out "$out/recordings"
+[ -d "$out/data" ] || lam data from-bags "$out/recordings" --size 96 --out "$out/data"
+lam data check "$out/data"
+[ -d "$out/policy" ] ||
+  lam finetune --policy "$policy" --data "$out/data" --out "$out/policy" $(resumed "$out/policy")
+[ -f "$out/after/results.json" ] ||
+  lam eval --ros --policy "$out/policy" "${new[@]}" --episodes 50 --out "$out/after"
+python3 - "$out" <<'END'
+import json, pathlib, sys
+cells = {}
+for when in ("before", "after"):
+    results = pathlib.Path(sys.argv[1], when, "results.json")
+    cells[when] = json.loads(results.read_text())["cells"][0]
+    print("{}: {successes} of {episodes} episodes succeed".format(when, **cells[when]))
+sys.exit(cells["after"]["rate"] < 0.8)
+END
