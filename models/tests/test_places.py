@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lam_models.policy.inputs import word_rows
-from lam_models.policy.places import Places, Votes, corrected, moved
+from lam_models.policy.places import Places, Votes, corrected, moved, remembered
 from lam_models.sense.pinhole import Pinhole
 
 PINHOLE = Pinhole(3.0, (0.5, 0.0, 1.0), (math.pi / math.sqrt(2), -math.pi / math.sqrt(2), 0.0))
@@ -93,7 +93,7 @@ def test_only_known_places_are_learnt_and_only_wrong_ones_corrected():
     votes = Votes(
         chances=torch.zeros(2, 2, 4).log_softmax(-1),
         spots_m=torch.zeros(2, 2, 4, 2),
-        seen=torch.zeros(2, 4, 64),
+        seen=torch.zeros(2, 4, 96),
         said=torch.zeros(2, 64),
     )
     places, wanted = Places(PINHOLE), torch.zeros(2, 2, 9)
@@ -106,3 +106,10 @@ def test_only_known_places_are_learnt_and_only_wrong_ones_corrected():
     mended = corrected(found, torch.zeros(2, 2, 9), known)
     assert mended[0, 0, 0] == 0.0 and mended[0, 1, 0] == found[0, 1, 0]
     assert (corrected(found, wanted, known)[1] == found[1]).all()
+
+
+def test_what_the_hand_hides_is_where_it_was_seen():
+    before, found = torch.zeros(1, 2, 9), torch.ones(1, 2, 9)
+    before[0, 1, 0] = 1.0
+    kept = remembered(found, before, torch.tensor([[0.03, 0.0, 0.02]]))
+    assert (kept[0, 0] == before[0, 0]).all() and (kept[0, 1] == found[0, 1]).all()

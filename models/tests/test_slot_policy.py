@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from lam_models.command import UserError
 from lam_models.geometry import so3_exp
 from lam_models.policy.backbones import Backbone
 from lam_models.policy.bins import Bins
-from lam_models.policy.inputs import Examples, observed, pose_features, word_rows
+from lam_models.policy.inputs import Examples, Inputs, observed, pose_features, word_rows
 from lam_models.policy.read_out_kinds import READ_OUTS
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
@@ -48,15 +49,26 @@ def made(c: Config, seed: int = 0) -> SlotPolicy:
     return SlotPolicy(c)
 
 
+PINHOLE = Pinhole(3.0, (0.5, 0.0, 1.0), (math.pi / math.sqrt(2), -math.pi / math.sqrt(2), 0.0))
+
+
+def with_places(batch: Examples) -> Examples:
+    """With places on the table, all of them to be seen."""
+    places = torch.randn(ROWS, 2, 9, generator=torch.Generator().manual_seed(1))
+    known = torch.ones(ROWS, 2, dtype=torch.bool)
+    return replace(batch, places=places, places_known=known)
+
+
+@pytest.mark.parametrize("pinhole", [None, PINHOLE], ids=["whole view", "places"])
 @pytest.mark.parametrize("read_out", READ_OUTS)
-def test_every_parameter_learns(read_out: str):
-    c = config(read_out=read_out)
+def test_every_parameter_learns(read_out: str, pinhole: Pinhole | None):
+    c = config(read_out=read_out, pinhole=pinhole)
     policy = made(c)
     # A new diffusion read-out is the identity in places; a step later it is not.
     optimiser = torch.optim.Adam(policy.parameters(), 1e-2)
     for _ in range(3):
         optimiser.zero_grad()
-        policy.loss(examples(c))[0].backward()
+        policy.loss(with_places(examples(c)))[0].backward()
         optimiser.step()
     silent = [
         name
@@ -128,7 +140,7 @@ INPUTS = ("pixels", "state", "words", "delay")
 
 def placed(seed: int = 0) -> tuple[SlotPolicy, Examples]:
     """A policy that votes for places, and a batch of labelled rows whose places are known."""
-    c = config(pinhole=Pinhole(1.0, (0.5, 0.0, 1.0), (np.pi, 0.0, 0.0)))
+    c = config(pinhole=PINHOLE)
     random = torch.Generator().manual_seed(seed)
     places = 0.3 * torch.randn(ROWS, 2, 9, generator=random)
     known = torch.ones(ROWS, 2, dtype=torch.bool)
@@ -236,3 +248,14 @@ def test_an_observation_lacking_a_stream_is_refused_by_name():
         observed(Observation(0, {"front": frame}, {}), cameras, 0, "cpu")
     with pytest.raises(UserError, match="3 numbers"):
         observed(Observation(0, {"front": frame}, {"ee": np.zeros(3)}), cameras, 0, "cpu")
+
+
+def test_a_place_that_the_hand_hides_is_remembered_until_other_words():
+    c = config(pinhole=PINHOLE)
+    policy, batch = made(c).eval(), examples(c)
+    one = Inputs(batch.pixels[:1], batch.state[:1], batch.words[:1], batch.delay[:1])
+    seen = policy._look(one)
+    there = replace(one, pixels=255 - one.pixels, state=seen[:, 0].clone())
+    assert (policy._look(there)[:, 0] == seen[:, 0]).all()
+    hidden = replace(there, words=batch.words[1:2])
+    assert (policy._look(hidden)[:, 0] != seen[:, 0]).any()

@@ -19,7 +19,7 @@ def make_backbone(c: Config, vlm: Any = None) -> Any:
 
     UserError for a source that holds no vision-language model.
     """
-    sizes = {"cameras": len(c.cameras), "image_size": c.image_size, "features": POSE_FEATURES}
+    sizes = {"cameras": c.seen_whole, "image_size": c.image_size, "features": POSE_FEATURES}
     sizes |= {"slots": c.motion_tokens + c.slots, "width": c.width}
     if c.vlm is not None:
         from lam_models.policy.vlm import VlmBackbone

@@ -127,7 +127,7 @@ class SmallBackbone(nn.Module):
     def _see(
         self, inputs: Inputs, instruction: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch tokens width"]:
-        images = inputs.pixels.movedim(-1, 2).float().div(255.0) - 0.5
+        images = inputs.pixels[:, -len(self.eyes) :].movedim(-1, 2).float().div(255.0) - 0.5
         # Channels last, which convolutions are faster with on a CPU.
         views = [view.contiguous(memory_format=torch.channels_last) for view in images.unbind(1)]
         tokens = [eye(view, instruction) for eye, view in zip(self.eyes, views, strict=True)]

@@ -36,12 +36,17 @@ _SMALL_RAD = 1e-6
 
 @dataclass(frozen=True)
 class Inputs:
-    """words: rows of the table of words, 0 for padding. delay: steps until the chunk begins."""
+    """words: rows of the table of words, 0 for padding. delay: steps until the chunk begins.
+
+    places: features of the poses that the end effector goes to (places.py), where they were found
+        already; None where they are to be found.
+    """
 
     pixels: UInt8[Tensor, "batch cameras height width 3"]
     state: Float[Tensor, "batch features"]
     words: Int64[Tensor, "batch words hashes"]
     delay: Float[Tensor, " batch"]
+    places: Float[Tensor, "placed places features"] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,12 @@ class Examples(Inputs):
     """Inputs with what is to be learnt from them.
 
     chunk: steps of an end-effector delta (m, rad) and a hand latent, of the first rows.
-    places: features of the poses that the end effector goes to (places.py), of the same rows or of
-        rows of video after them, too, and which of them are known.
+    places: those of the same rows or of rows of video after them, too, and which of them can be
+        seen to be there.
     codes, values: the motion latent, as codes or, of a continuous space, as values, of the last.
     """
 
     chunk: Float[Tensor, "labelled steps numbers"] | None = None
-    places: Float[Tensor, "placed places features"] | None = None
     places_known: Bool[Tensor, "placed places"] | None = None
     codes: Int64[Tensor, "moving tokens"] | None = None
     values: Float[Tensor, "moving tokens dim"] | None = None

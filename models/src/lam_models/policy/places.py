@@ -30,8 +30,15 @@ _PLANE_M = 0.02
 # Spread of a vote along each axis, and the error from which a vote counts as wrong.
 _SPREAD_M, _WRONG_M = 0.02, 0.03
 _UNIT_M = 0.05
+# So near to a place the hand hides it; then it is where it was last seen.
+NEAR_M = 0.05
+# What was seen is about so far from where the hand arrives.
+_REMEMBERED_M = 0.006
+# Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
+_NEAR = (2.0, 5.0)
 _CHANNELS = (24, 48, 64)
-_WORD_WIDTH = 64
+_WORD_WIDTH, _AROUND = 64, 32
+_FARTHEST_CELLS = 2.0  # From a cell to what it votes for.
 # Greatest turn, change of size (its logarithm) and shift (in half sides) of training's pictures.
 _TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
 
@@ -62,8 +69,7 @@ class Places(nn.Module):
     def __init__(self, pinhole: Pinhole) -> None:
         super().__init__()
         first, second, last = _CHANNELS
-        # A cell knows what is around it, two thirds of the picture far: a thing is pushed from
-        # where its goal is not.
+        # A cell sees a quarter of the picture's side: with more, scenes are learnt by heart.
         self.see = nn.Sequential(
             nn.Conv2d(3, first, 5, stride=2, padding=2),
             nn.ReLU(),
@@ -71,9 +77,7 @@ class Places(nn.Module):
             nn.ReLU(),
             nn.Conv2d(second, last, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(last, last, 3, padding=2, dilation=2),
-            nn.ReLU(),
-            nn.Conv2d(last, last, 3, padding=4, dilation=4),
+            nn.Conv2d(last, last, 3, padding=1),
             nn.ReLU(),
         )
         # A plain sum of words: anything deeper learns scenes by heart.
@@ -83,10 +87,18 @@ class Places(nn.Module):
         self.keys = nn.Conv2d(last, PLACES * last, 1)
         self.asked = nn.Linear(_WORD_WIDTH, PLACES * last)
         self.own = nn.Conv2d(last, PLACES, 1)
-        self.aside = nn.Conv2d(last, 2 * PLACES, 1)
+        self.around = nn.Sequential(
+            nn.Conv2d(last, _AROUND, 3, padding=2, dilation=2),
+            nn.ReLU(),
+            nn.Conv2d(_AROUND, _AROUND, 3, padding=4, dilation=4),
+        )
+        self.meant = nn.Linear(_WORD_WIDTH, 2 * _AROUND)
+        self.aside = nn.Conv2d(_AROUND, 2 * PLACES, 1)
         self.rest = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(last + _WORD_WIDTH, 64), nn.GELU(), nn.Linear(64, POSE_FEATURES - 2)
+                nn.Linear(last + _AROUND + _WORD_WIDTH, 64),
+                nn.GELU(),
+                nn.Linear(64, POSE_FEATURES - 2),
             )
             for _ in range(PLACES)
         )
@@ -109,10 +121,13 @@ class Places(nn.Module):
         keys = self.keys(seen).flatten(2).unflatten(1, (PLACES, -1))
         asked = self.asked(said).unflatten(1, (PLACES, 1, -1))
         chances = (asked @ keys)[:, :, 0] + self.own(seen).flatten(2)
+        # What is around a cell moves its vote only: a thing is pushed from where its goal is not.
+        scale, shift = self.meant(said)[:, :, None, None].chunk(2, dim=1)
+        around = (self.around(seen) * (1.0 + scale) + shift).relu()
         return Votes(
             chances=chances.float().log_softmax(-1),
-            spots_m=self._spots(self.aside(seen).float(), undo),
-            seen=flat.mT,
+            spots_m=self._spots(self.aside(around).float(), undo),
+            seen=torch.cat([flat, around.flatten(2)], dim=1).mT,
             said=said,
         )
 
@@ -123,7 +138,7 @@ class Places(nn.Module):
         middles = (torch.arange(side, device=aside.device) + 0.5) * (2.0 / side) - 1.0
         cells = torch.cartesian_prod(middles, middles).flip(-1)
         aside = aside.flatten(2).unflatten(1, (PLACES, 2)).mT
-        spots = cells + aside.tanh() * (2.0 / side)
+        spots = cells + aside.tanh() * (_FARTHEST_CELLS * 2.0 / side)
         if undo is not None:
             spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
         return self._on_table(spots)
@@ -169,9 +184,14 @@ class Ways(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        told = 3 * len(_NEAR) + 2 * POSE_FEATURES - 3
         self.tokens = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(2 * POSE_FEATURES - 3, width), nn.GELU(), nn.Linear(width, width)
+                nn.Linear(told, 2 * width),
+                nn.GELU(),
+                nn.Linear(2 * width, 2 * width),
+                nn.GELU(),
+                nn.Linear(2 * width, width),
             )
             for _ in range(PLACES)
         )
@@ -180,8 +200,9 @@ class Ways(nn.Module):
         self, poses: Poses, state: Float[Tensor, "batch 9"]
     ) -> Float[Tensor, "batch places width"]:
         way = (poses[..., :3] - state[:, None, :3]) / _UNIT_M
+        near = [(stretch * way).tanh() for stretch in _NEAR]
         turn = state[:, None, 3:].expand(-1, PLACES, -1)
-        told = torch.cat([way, poses[..., 3:], turn], dim=-1)
+        told = torch.cat([way, *near, poses[..., 3:], turn], dim=-1)
         return torch.stack([token(told[:, i]) for i, token in enumerate(self.tokens)], dim=1)
 
 
@@ -192,6 +213,18 @@ def corrected(found: Poses, wanted: Poses, known: Known) -> Poses:
     """
     wrong = (found[..., :2] - wanted[..., :2]).abs().amax(-1) > _WRONG_M
     return torch.where((wrong & known)[..., None], wanted, found)
+
+
+def remembered(found: Poses, before: Poses, position: Float[Tensor, "batch 3"]) -> Poses:
+    """What was found, but where the hand is near to a place found before, that one."""
+    near = (before[..., :3] - position[:, None]).norm(dim=-1) < NEAR_M
+    return torch.where(near[..., None], before, found)
+
+
+def as_seen(poses: Poses) -> Poses:
+    """Places as they may have been found, with an error that is drawn anew."""
+    off = _REMEMBERED_M * torch.randn_like(poses[..., :3])
+    return torch.cat([poses[..., :3] + off, poses[..., 3:]], dim=-1)
 
 
 def moved(

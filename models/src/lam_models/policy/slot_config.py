@@ -60,6 +60,15 @@ class Config:
     steps: int = 8000
     vlm: Vlm | None = None
 
+    @property
+    def seen_whole(self) -> int:
+        """How many cameras the backbone sees, the last ones.
+
+        What a calibrated camera shows becomes places, and nothing else: a whole view of a scene is
+        learnt by heart long before what it means.
+        """
+        return max(1, len(self.cameras) - (self.pinhole is not None))
+
     @classmethod
     def small(cls) -> Config:
         return cls()

@@ -14,6 +14,7 @@ A delayed chunk begins that many steps after the observation (delay augmentation
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
 from lam_models.policy.inputs import Examples, Inputs, observed
-from lam_models.policy.places import Places, Ways, corrected
+from lam_models.policy.places import Places, Votes, Ways, as_seen, corrected, remembered
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
@@ -68,6 +69,7 @@ class SlotPolicy(nn.Module):
         self.in_turn = make_in_turn(c, self.backbone)
         self._stepping: Stepping | None = None
         self._spec: Spec | None = None
+        self._seen: tuple[Tensor, Tensor] | None = None
 
     def loss(self, batch: Examples) -> Loss:
         """Of whatever the batch knows; what it does not know costs nothing."""
@@ -100,18 +102,35 @@ class SlotPolicy(nn.Module):
         """What the read-out reads of the first rows, and what is missed of all known places."""
         if self.config.pinhole is None:
             return slots, None
-        rows, wanted = len(slots), inputs.places if isinstance(inputs, Examples) else None
-        placed = rows if wanted is None else len(wanted)
-        pictures = inputs.pixels[:placed, 0].movedim(-1, 1).float().div(255.0)
-        votes = self.places(pictures, inputs.words[:placed])
-        poses, off = self.places.poses(votes), None
-        if isinstance(inputs, Examples) and wanted is not None:
-            assert inputs.places_known is not None
-            off = self.places.loss(votes, wanted, inputs.places_known)
-            poses = corrected(poses, wanted, inputs.places_known)
+        rows, off = len(slots), None
+        if isinstance(inputs, Examples):
+            poses, off = self._learnt_places(inputs, rows)
+        else:
+            poses = self.find(inputs) if inputs.places is None else inputs.places
         ways = self.ways(poses[:rows].detach(), inputs.state[:rows])
         # Every token begins with the ways, so that to follow them needs no attention.
         return torch.cat([slots + ways.sum(1, keepdim=True), ways], dim=1), off
+
+    def find(self, inputs: Inputs, rows: int | None = None) -> Float[Tensor, "rows places 9"]:
+        """The poses that the first camera's picture and the words say the hand goes to."""
+        return self.places.poses(self._votes(inputs, rows))
+
+    def _votes(self, inputs: Inputs, rows: int | None) -> Votes:
+        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
+        return self.places(pictures, inputs.words[:rows])
+
+    def _learnt_places(
+        self, batch: Examples, rows: int
+    ) -> tuple[Float[Tensor, "placed places 9"], Float[Tensor, ""] | None]:
+        """Places as they would be remembered, and what is missed of all that can be seen."""
+        if batch.places is None or batch.places_known is None:
+            return self.find(batch, rows), None
+        wanted, known = batch.places, batch.places_known
+        votes = self._votes(batch, len(wanted))
+        poses, off = self.places.poses(votes), self.places.loss(votes, wanted, known)
+        if self.training:
+            poses, wanted = corrected(poses, wanted, known), as_seen(wanted)
+        return remembered(poses, wanted, batch.state[: len(wanted), :3]), off
 
     def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:
         found = self.motion(slots[:, : self.config.motion_tokens])
@@ -194,7 +213,19 @@ class SlotPolicy(nn.Module):
 
     def _observed(self, observation: Observation, steps: int, device: torch.device | str) -> Inputs:
         cameras = self._known_spec().cameras
-        return observed(observation, cameras, steps, device, self.backbone.read_words)
+        inputs = observed(observation, cameras, steps, device, self.backbone.read_words)
+        return inputs if self.config.pinhole is None else replace(inputs, places=self._look(inputs))
+
+    @torch.no_grad()
+    def _look(self, inputs: Inputs) -> Float[Tensor, "1 places 9"]:
+        """Where the hand goes, and while it hides that, where it was seen before."""
+        here = next(self.parameters()).device
+        words = inputs.words.to(here)
+        found = self.find(replace(inputs, pixels=inputs.pixels.to(here), words=words))
+        if self._seen is not None and torch.equal(self._seen[0], words):
+            found = remembered(found, self._seen[1], inputs.state[:, :3].to(here))
+        self._seen = words, found
+        return found.to(inputs.state.device)
 
     def _known_spec(self) -> Spec:
         if self._spec is None:

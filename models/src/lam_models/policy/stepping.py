@@ -128,4 +128,5 @@ class Stepping:
 
 
 def _tensors(inputs: Inputs) -> dict[str, Tensor]:
-    return {field.name: getattr(inputs, field.name) for field in fields(Inputs)}
+    found = {field.name: getattr(inputs, field.name) for field in fields(Inputs)}
+    return {name: value for name, value in found.items() if value is not None}

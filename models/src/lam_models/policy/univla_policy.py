@@ -193,7 +193,8 @@ class UnivlaPolicy(nn.Module):
             chunk, found = self._stepping(inputs)
         else:
             device = self.hands.device
-            chunk, found = self.answer(Inputs(**{k: v.to(device) for k, v in vars(inputs).items()}))
+            known = {k: v for k, v in vars(inputs).items() if v is not None}
+            chunk, found = self.answer(Inputs(**{k: v.to(device) for k, v in known.items()}))
         assert found is not None
         said = found[0].cpu().numpy()
         self._said = (observation.instruction, observation.stamp_ns, tuple(said.tolist()))

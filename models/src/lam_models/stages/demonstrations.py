@@ -22,15 +22,19 @@ from lam_models.data.pseudo_actions import PseudoActions, pseudo_actions
 from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
+from lam_models.policy.places import NEAR_M
 from lam_models.policy.readouts import DELTA
 from lam_models.sense.pinhole import Pinhole
-from lam_models.stages.waypoints import Waypoints, find_waypoints
+from lam_models.stages.waypoints import (
+    LEAST_CHANGE,
+    LEAST_CHANGE_READ,
+    Waypoints,
+    find_waypoints,
+)
 from lam_models.types import LatentSpec
 
 # 29.97 frames a second count as 30.
 _RATE_TOLERANCE = 0.01
-# From a waypoint: the hand then hides what it goes for.
-_ARRIVING_M = 0.05
 _DELTA_NAMES = tuple(DELTA_PREFIX + axis for axis in ("x", "y", "z", "rx", "ry", "rz"))
 
 Rows = Int64[np.ndarray, " rows"]
@@ -117,7 +121,7 @@ class Demonstrations:
         assert self.waypoints is not None
         poses = self.features[self.waypoints.rows[rows]]
         left_m = np.linalg.norm(poses[..., :3] - self.features[rows, None, :3], axis=-1)
-        return poses, self.waypoints.known[rows] & (left_m > _ARRIVING_M)
+        return poses, self.waypoints.known[rows] & (left_m > NEAR_M)
 
     def pixels(self, rows: Rows) -> UInt8[np.ndarray, "rows cameras height width 3"]:
         return np.stack([cache.frames(rows) for cache in self.caches], axis=1)
@@ -158,7 +162,8 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
     waypoints = None
     if features is not None and actions is not None:
         spans = [(one.start, one.stop) for one in cache.episodes]
-        waypoints = find_waypoints(actions[:, :3], actions[:, DELTA:], spans)
+        least = LEAST_CHANGE if read is None else LEAST_CHANGE_READ
+        waypoints = find_waypoints(actions[:, :3], actions[:, DELTA:], spans, least)
     return Demonstrations(
         caches=caches,
         episode_of=episode_of,
