@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lam_models.stages.waypoints import find_waypoints
+from lam_models.stages.waypoints import LEAST_CHANGE_READ, find_waypoints
 
 
 def episode(begins: list[int], rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -32,6 +32,13 @@ def test_a_hand_that_does_not_move_arrives_where_the_arm_slows_down_and_ends_at_
 def test_a_hand_that_moves_once_ends_at_the_end() -> None:
     found = find_waypoints(*episode([10], 30), [(0, 30)])
     assert (found.rows == [10, 29]).all()
+
+
+def test_a_hand_that_was_read_from_video_may_tremble() -> None:
+    steps, hands = episode([10, 20], 30)
+    hands = 5.0 * hands + 0.02 * np.random.default_rng(0).normal(size=hands.shape)
+    found = find_waypoints(steps, hands, [(0, 30)], LEAST_CHANGE_READ)
+    assert (found.rows == [10, 20]).all()
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-# A hand latent moves where it changes by so much from one row to the next, of a unit sphere.
-_LEAST_CHANGE = 0.02
+# A hand latent moves where it changes by so much from one row to the next, of a unit sphere: one
+# that was recorded, and one that was read from video and never stands quite still.
+LEAST_CHANGE, LEAST_CHANGE_READ = 0.02, 0.15
 _STILL_ROWS = 3  # Before a motion that counts as a new one.
 # Of an episode's nearly greatest speed: so fast it was under way, so slow it has arrived.
 _UNDER_WAY, _ARRIVED = 0.6, 0.3
@@ -35,15 +36,16 @@ def find_waypoints(
     steps_m: Float[np.ndarray, "rows 3"],
     hands: Float[np.ndarray, "rows latent"],
     spans: Sequence[tuple[int, int]],
+    least_change: float = LEAST_CHANGE,
 ) -> Waypoints:
     """steps_m: commanded from each row to the next. hands: the latents commanded.
 
-    spans: first row and end of each episode.
+    spans: first row and end of each episode. least_change: of a hand that moves, from row to row.
     """
     rows = np.zeros((len(steps_m), 2), np.int64)
     known = np.ones((len(steps_m), 2), bool)
     for start, stop in spans:
-        moments = _moments(hands[start:stop])
+        moments = _moments(hands[start:stop], least_change)
         arrived = _arrival(np.linalg.norm(steps_m[start:stop], axis=1))
         first = min([arrived, *moments])
         last = moments[-1] if len(moments) > 1 else stop - start - 1
@@ -61,9 +63,9 @@ def _arrival(speeds: Float[np.ndarray, " rows"]) -> int:
     return int(slow[0]) if len(slow) else len(speeds) - 1
 
 
-def _moments(hands: Float[np.ndarray, "rows latent"]) -> list[int]:
+def _moments(hands: Float[np.ndarray, "rows latent"], least_change: float) -> list[int]:
     """Rows at which the hand begins to move after a rest."""
-    moving = np.linalg.norm(np.diff(hands, axis=0, prepend=hands[:1]), axis=1) > _LEAST_CHANGE
+    moving = np.linalg.norm(np.diff(hands, axis=0, prepend=hands[:1]), axis=1) > least_change
     return [
         int(row)
         for row in np.flatnonzero(moving)
