@@ -14,6 +14,7 @@ import torch
 from rich import box
 from rich.table import Table
 
+from lam_models.policy.inputs import Inputs
 from lam_models.stages.batches import to_device
 from lam_models.stages.policy_data import Drawn
 from lam_models.stages.probes import nmse
@@ -40,7 +41,9 @@ def measure(policy: Any, held: Drawn, batch_size: int, device: torch.device | st
     for start in range(0, len(rows), batch_size):
         batch = to_device(held.examples(rows[start : start + batch_size], steps=steps), device)
         assert batch.chunk is not None
-        found.append(policy.answer(batch)[0].float().cpu())
+        # Of each frame by itself: what else an example tells is not there in use.
+        seen = Inputs(batch.pixels, batch.state, batch.words, batch.delay)
+        found.append(policy.answer(seen)[0].float().cpu())
         done.append(batch.chunk.float().cpu())
     policy.train(was_training)
     answers, truth = torch.cat(found).flatten(0, 1), torch.cat(done).flatten(0, 1)
