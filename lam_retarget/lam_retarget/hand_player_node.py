@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import rcl_interfaces.msg
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Header
 
-from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.hands.keypoints import LAYOUTS
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_msgs.msg import HandKeypoints
 from lam_retarget import messages
 from lam_retarget.judging import NS_PER_S
 from lam_retarget.keypoints_messages import hand_keypoints
 from lam_retarget.keypoints_params import HandPlayerSettings
 from lam_retarget.playing import Piece, Player
+from lam_retarget.running_node import run
 
 FRAME_ID = "hand_sensor"
 
 
+@all_or_nothing
 class HandPlayerNode(Node):
     """Publishes what a Player shows at the time."""
 
@@ -54,14 +51,4 @@ class HandPlayerNode(Node):
 
 def main() -> None:
     """Run until interrupted."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = HandPlayerNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stop:
-            executor.spin_once(timeout_sec=0.1)
-    except UserError as error:
-        sys.exit(f"hand_player_node: {error}")
-    finally:
-        rclpy.shutdown()
+    run("hand_player_node", HandPlayerNode)

@@ -8,32 +8,29 @@ A frame that is not believed publishes nothing: retarget_node then holds by sile
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 import rcl_interfaces.msg
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseArray, PoseStamped
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
-from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.hands.space import HUMAN, human_vector, open_space
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_msgs.msg import HandKeypoints, LatentAction
 from lam_retarget import keypoints_messages, messages
 from lam_retarget.keypoints_params import KeypointsSettings
 from lam_retarget.pacing import Durations
+from lam_retarget.running_node import run
 from lam_retarget.tracking import Person, Tally, Tracker
 
 INPUTS = {"hand_keypoints": HandKeypoints, "pose_array": PoseArray}
 
 
+@all_or_nothing
 class RetargetKeypointsNode(Node):
     """Translates between ROS and a Tracker."""
 
@@ -101,14 +98,4 @@ class RetargetKeypointsNode(Node):
 
 def main() -> None:
     """Run until interrupted."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = RetargetKeypointsNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stop:
-            executor.spin_once(timeout_sec=0.1)
-    except UserError as error:
-        sys.exit(f"retarget_keypoints_node: {error}")
-    finally:
-        rclpy.shutdown()
+    run("retarget_keypoints_node", RetargetKeypointsNode)

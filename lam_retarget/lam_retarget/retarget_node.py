@@ -9,25 +9,21 @@ motion between latents, and stops it when they cease. While the node is not acti
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import rcl_interfaces.msg
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 
 from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.hands.space import open_space
 from lam_models.hands.spec_file import read_hand
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_msgs.msg import EpisodeInfo, LatentAction
 from lam_retarget import messages
 from lam_retarget.following import Follower, Manners
@@ -35,10 +31,12 @@ from lam_retarget.judging import NS_PER_S, Rules
 from lam_retarget.outlets import Driver
 from lam_retarget.pacing import Durations, Gate
 from lam_retarget.params import RetargetSettings
+from lam_retarget.running_node import run
 
 Done = TransitionCallbackReturn
 
 
+@all_or_nothing
 class RetargetNode(LifecycleNode):
     """Translates between ROS and a Follower, and keeps time."""
 
@@ -184,17 +182,12 @@ class RetargetNode(LifecycleNode):
             messages.diagnostics(self.get_name(), text, not holding, values, self.now_ns())
         )
 
+    def destroy_node(self) -> None:
+        """Leave the graph at once: rclpy forgets the state machine, which holds the node."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
 
 def main() -> None:
     """Run until interrupted."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = RetargetNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stop:
-            executor.spin_once(timeout_sec=0.1)
-    except UserError as error:
-        sys.exit(f"retarget_node: {error}")
-    finally:
-        rclpy.shutdown()
+    run("retarget_node", RetargetNode)

@@ -10,31 +10,27 @@ goes out of this node for each source: the arbiter's own zero motions are among 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from functools import partial
 from typing import Any
 
 import numpy as np
 import rcl_interfaces.msg
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_msgs.msg import EndEffectorDelta, LatentAction
 from lam_teleop import command_messages as messages
 from lam_teleop.arbitration import SOURCES, Arbiter, Order, counts
 from lam_teleop.inputs_params import ArbiterSettings
+from lam_teleop.running_node import run
 
 NOBODY = "none"
 # Refusals that happen in every change of who commands are no news.
@@ -43,6 +39,7 @@ _TICK_S = 0.02
 _FAREWELL_S = 0.3
 
 
+@all_or_nothing
 class ArbiterNode(Node):
     """Translates between ROS and an Arbiter, and keeps time."""
 
@@ -154,17 +151,4 @@ class ArbiterNode(Node):
 
 def main() -> None:
     """Run until interrupted."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = ArbiterNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            while not stop:
-                executor.spin_once(timeout_sec=0.1)
-        finally:
-            node.farewell()
-    except UserError as error:
-        sys.exit(f"arbiter_node: {error}")
-    finally:
-        rclpy.shutdown()
+    run("arbiter_node", ArbiterNode, ArbiterNode.farewell)

@@ -7,28 +7,25 @@ Button released or gamepad gone: one zero motion, then silence.
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 import rcl_interfaces.msg
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Joy
 
-from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_teleop import command_messages as messages
 from lam_teleop.inputs_params import JoySettings
 from lam_teleop.joystick import Joystick
 from lam_teleop.person_node import Person
+from lam_teleop.running_node import run
 
 
+@all_or_nothing
 class JoyNode(Node):
     """Translates between a gamepad and a Joystick, and keeps time."""
 
@@ -59,17 +56,4 @@ class JoyNode(Node):
 
 def main() -> None:
     """Run until interrupted."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = JoyNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            while not stop:
-                executor.spin_once(timeout_sec=0.1)
-        finally:
-            node.person.farewell()
-    except UserError as error:
-        sys.exit(f"joy_node: {error}")
-    finally:
-        rclpy.shutdown()
+    run("joy_node", JoyNode, lambda node: node.person.farewell())

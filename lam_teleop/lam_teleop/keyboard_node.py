@@ -7,27 +7,24 @@ The terminal is as it was before when the node ends, however it ends.
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 import rcl_interfaces.msg
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
-from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_teleop.inputs_params import KeyboardSettings
 from lam_teleop.keyboard import HELP_TEXT, Keyboard
 from lam_teleop.person_node import Person
+from lam_teleop.running_node import running
 from lam_teleop.terminal import Closed, Terminal, opened
 
 _CLEAR = "\r\x1b[K"
 
 
+@all_or_nothing
 class KeyboardNode(Node):
     """Translates between a terminal and a Keyboard, and keeps time."""
 
@@ -75,20 +72,14 @@ class KeyboardNode(Node):
 
 def main() -> None:
     """Run until `q`, interrupted, or without a terminal."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = KeyboardNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        with opened(node.settings.terminal) as terminal:
-            try:
-                node.attend(terminal)
-                while not stop and not node.done:
-                    executor.spin_once(timeout_sec=0.1)
-            finally:
-                node.person.farewell()
-                terminal.write("\n")
-    except UserError as error:
-        sys.exit(f"keyboard_node: {error}")
-    finally:
-        rclpy.shutdown()
+    with (
+        running("keyboard_node", KeyboardNode) as (node, work),
+        opened(node.settings.terminal) as terminal,
+    ):
+        try:
+            node.attend(terminal)
+            while work() and not node.done:
+                pass
+        finally:
+            node.person.farewell()
+            terminal.write("\n")

@@ -8,24 +8,20 @@ State on /diagnostics; news of each recorded episode, latched, on ~/episode.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import rcl_interfaces.msg
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from lam_models.command import UserError
+from lam_models.construction import all_or_nothing
 from lam_models.data.bags.topics import read_robot
 from lam_models.hands.spec_file import read_hand
 from lam_models.settings import declare
-from lam_models.stopping import StopRequest
 from lam_msgs.msg import EpisodeInfo
 from lam_teleop import record_messages as messages
 from lam_teleop.bags.recorder import Closed, Recorder
@@ -34,11 +30,13 @@ from lam_teleop.bags.wanted import Wanted, wanted_topics
 from lam_teleop.listening_node import Listening
 from lam_teleop.record_desk_node import Desk, offer_services
 from lam_teleop.record_params import RecordSettings
+from lam_teleop.running_node import run
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _LOOK_S, _WATCH_S = 0.5, 0.5
 
 
+@all_or_nothing
 class RecordNode(Node):
     """Translates between ROS and a Recorder, and keeps time."""
 
@@ -147,17 +145,4 @@ def _wanted(s: RecordSettings, robot: dict[str, Any]) -> list[Wanted]:
 
 def main() -> None:
     """Run until interrupted."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node, executor = RecordNode(), SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            while not stop:
-                executor.spin_once(timeout_sec=0.1)
-        finally:
-            node.farewell()
-    except UserError as error:
-        sys.exit(f"record_node: {error}")
-    finally:
-        rclpy.shutdown()
+    run("record_node", RecordNode, RecordNode.farewell)
