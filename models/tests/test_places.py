@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lam_models.policy.inputs import word_rows
-from lam_models.policy.places import Places, Votes, corrected, moved, remembered
+from lam_models.policy.places import Places, Votes, moved, remembered
 from lam_models.sense.pinhole import Pinhole
 
 PINHOLE = Pinhole(3.0, (0.5, 0.0, 1.0), (math.pi / math.sqrt(2), -math.pi / math.sqrt(2), 0.0))
@@ -89,7 +89,7 @@ def test_a_moved_picture_tells_where_its_places_were():
     assert pictures[inside, 0, row, column] == pytest.approx(before[inside, 0], abs=0.06)
 
 
-def test_only_known_places_are_learnt_and_only_wrong_ones_corrected():
+def test_only_known_places_are_learnt():
     votes = Votes(
         chances=torch.zeros(2, 2, 4).log_softmax(-1),
         spots_m=torch.zeros(2, 2, 4, 2),
@@ -101,11 +101,6 @@ def test_only_known_places_are_learnt_and_only_wrong_ones_corrected():
     known = torch.tensor([[True, True], [False, False]])
     assert places.loss(votes, wanted, known) < 2.0
     assert places.loss(votes, wanted, ~known) > 2.0
-    found = torch.zeros(2, 2, 9)
-    found[0, 0, 0], found[0, 1, 0] = 0.2, 0.01
-    mended = corrected(found, torch.zeros(2, 2, 9), known)
-    assert mended[0, 0, 0] == 0.0 and mended[0, 1, 0] == found[0, 1, 0]
-    assert (corrected(found, wanted, known)[1] == found[1]).all()
 
 
 def test_what_the_hand_hides_is_where_it_was_seen():

@@ -259,3 +259,11 @@ def test_a_place_that_the_hand_hides_is_remembered_until_other_words():
     assert (policy._look(there)[:, 0] == seen[:, 0]).all()
     hidden = replace(there, words=batch.words[1:2])
     assert (policy._look(hidden)[:, 0] != seen[:, 0]).any()
+
+
+def test_a_calibrated_camera_is_not_shifted_and_the_others_are():
+    batch = examples(config())
+    torch.manual_seed(0)
+    moved = varied(batch, 0.2, 0.0, 0.0, still=1)
+    assert (moved.pixels[:, 0] == batch.pixels[:, 0]).all()
+    assert (moved.pixels[:, 1] != batch.pixels[:, 1]).any()

@@ -27,13 +27,12 @@ from lam_models.sense.pinhole import Pinhole
 PLACES = 2
 # Votes are for places of this height, where things are held.
 _PLANE_M = 0.02
-# Spread of a vote along each axis, and the error from which a vote counts as wrong.
-_SPREAD_M, _WRONG_M = 0.02, 0.03
+_SPREAD_M = 0.02  # Of a vote, along each axis.
 _UNIT_M = 0.05
 # So near to a place the hand hides it; then it is where it was last seen.
 NEAR_M = 0.05
 # What was seen is about so far from where the hand arrives.
-_REMEMBERED_M = 0.006
+_REMEMBERED_M = 0.003
 # Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
 _NEAR = (2.0, 5.0)
 _CHANNELS = (24, 48, 64)
@@ -204,15 +203,6 @@ class Ways(nn.Module):
         turn = state[:, None, 3:].expand(-1, PLACES, -1)
         told = torch.cat([way, *near, poses[..., 3:], turn], dim=-1)
         return torch.stack([token(told[:, i]) for i, token in enumerate(self.tokens)], dim=1)
-
-
-def corrected(found: Poses, wanted: Poses, known: Known) -> Poses:
-    """What was found, but where that is known to be wrong, what was wanted.
-
-    So a read-out learns from the beginning to go where it is told.
-    """
-    wrong = (found[..., :2] - wanted[..., :2]).abs().amax(-1) > _WRONG_M
-    return torch.where((wrong & known)[..., None], wanted, found)
 
 
 def remembered(found: Poses, before: Poses, position: Float[Tensor, "batch 3"]) -> Poses:

@@ -67,7 +67,12 @@ class Config:
         What a calibrated camera shows becomes places, and nothing else: a whole view of a scene is
         learnt by heart long before what it means.
         """
-        return max(1, len(self.cameras) - (self.pinhole is not None))
+        return max(1, len(self.cameras) - self.measured)
+
+    @property
+    def measured(self) -> int:
+        """How many cameras, the first ones, are calibrated: their pictures stay where they are."""
+        return int(self.pinhole is not None)
 
     @classmethod
     def small(cls) -> Config:

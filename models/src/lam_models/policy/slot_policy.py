@@ -29,7 +29,7 @@ from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
 from lam_models.policy.inputs import Examples, Inputs, observed
-from lam_models.policy.places import Places, Votes, Ways, as_seen, corrected, remembered
+from lam_models.policy.places import Places, Votes, Ways, as_seen, remembered
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
@@ -75,7 +75,7 @@ class SlotPolicy(nn.Module):
         """Of whatever the batch knows; what it does not know costs nothing."""
         c = self.config
         if self.training:
-            batch = varied(batch, c.shift, c.tint, c.state_noise)
+            batch = varied(batch, c.shift, c.tint, c.state_noise, still=c.measured)
         with _quick_attention(batch.pixels.device):
             return self._loss(batch)
 
@@ -129,7 +129,9 @@ class SlotPolicy(nn.Module):
         votes = self._votes(batch, len(wanted))
         poses, off = self.places.poses(votes), self.places.loss(votes, wanted, known)
         if self.training:
-            poses, wanted = corrected(poses, wanted, known), as_seen(wanted)
+            # Whoever is told the truth learns to go where it is told.
+            wanted = as_seen(wanted)
+            poses = torch.where(known[..., None], wanted, poses)
         return remembered(poses, wanted, batch.state[: len(wanted), :3]), off
 
     def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:

@@ -47,9 +47,11 @@ def find_waypoints(
     for start, stop in spans:
         moments = _moments(hands[start:stop], least_change)
         arrived = _arrival(np.linalg.norm(steps_m[start:stop], axis=1))
-        first = min([arrived, *moments])
-        last = moments[-1] if len(moments) > 1 else stop - start - 1
-        rows[start:stop] = start + first, start + last
+        first = min([arrived, *(begin for begin, _ in moments)])
+        last = moments[-1][0] if len(moments) > 1 else stop - start - 1
+        # While it closes, the hand still comes nearer.
+        place = moments[0][1] if moments else first
+        rows[start:stop] = start + min(place, last), start + last
         known[start + first + 1 : stop, 0] = False
     return Waypoints(rows, known)
 
@@ -63,11 +65,12 @@ def _arrival(speeds: Float[np.ndarray, " rows"]) -> int:
     return int(slow[0]) if len(slow) else len(speeds) - 1
 
 
-def _moments(hands: Float[np.ndarray, "rows latent"], least_change: float) -> list[int]:
-    """Rows at which the hand begins to move after a rest."""
+def _moments(hands: Float[np.ndarray, "rows latent"], least_change: float) -> list[tuple[int, int]]:
+    """First and last row of each motion of the hand after a rest."""
     moving = np.linalg.norm(np.diff(hands, axis=0, prepend=hands[:1]), axis=1) > least_change
-    return [
+    begins = [
         int(row)
         for row in np.flatnonzero(moving)
         if row >= _STILL_ROWS and not moving[row - _STILL_ROWS : row].any()
     ]
+    return [(row, row + int(np.argmin([*moving[row:], False])) - 1) for row in begins]
