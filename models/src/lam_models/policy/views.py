@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from lam_models.policy.inputs import Inputs
@@ -14,15 +14,17 @@ from lam_models.policy.inputs import Inputs
 Batch = TypeVar("Batch", bound=Inputs)
 
 
-def varied(batch: Batch, shift: float, tint: float, state_noise: float) -> Batch:
+def varied(batch: Batch, shift: float, tint: float, state_noise: float, still: int = 0) -> Batch:
     """Each row anew; at 0, 0, 0 nothing changes. Draws from torch's global generator.
 
-    shift: greatest, as a share of the side, of each camera on its own. tint: greatest change of
-        brightness and of contrast. state_noise: standard deviation, m and parts of a unit vector.
+    shift: greatest, as a share of the side, of each camera on its own but the first `still`.
+    tint: greatest change of brightness and of contrast. state_noise: standard deviation, m and
+        parts of a unit vector.
     """
     pixels = batch.pixels
-    if shift > 0.0:
-        pixels = shifted(pixels, max(1, round(shift * pixels.shape[2])))
+    if shift > 0.0 and still < pixels.shape[1]:
+        moved = shifted(pixels[:, still:], max(1, round(shift * pixels.shape[2])))
+        pixels = torch.cat([pixels[:, :still], moved], dim=1)
     if tint > 0.0:
         pixels = tinted(pixels, tint)
     state = batch.state + state_noise * torch.randn_like(batch.state)
@@ -33,8 +35,16 @@ def shifted(
     pixels: UInt8[Tensor, "batch cameras height width 3"], most: int
 ) -> UInt8[Tensor, "batch cameras height width 3"]:
     """By up to `most` pixels along both axes; what comes in repeats the border."""
+    offsets = torch.randint(-most, most + 1, (2, *pixels.shape[:2]), device=pixels.device)
+    return shifted_by(pixels, offsets)
+
+
+def shifted_by(
+    pixels: UInt8[Tensor, "batch cameras height width 3"],
+    offsets: Int64[Tensor, "2 batch cameras"],
+) -> UInt8[Tensor, "batch cameras height width 3"]:
+    """What was `offsets` pixels further down and right comes to where a pixel is."""
     batch, cameras, height, width, _ = pixels.shape
-    offsets = torch.randint(-most, most + 1, (2, batch, cameras), device=pixels.device)
     rows, columns = (
         (torch.arange(size, device=pixels.device) + offset[..., None]).clamp(0, size - 1)
         for size, offset in zip((height, width), offsets, strict=True)
