@@ -129,8 +129,8 @@ class Imagined(nn.Module):
         pixels = fit(observation.frames[seen.name].pixels, size, size, seen.fit)
         present = torch.from_numpy(np.ascontiguousarray(pixels)[None]).to(device)
         ahead = (255.0 * self.imagine(inputs, present)).round().to(torch.uint8).movedim(1, -1)
-        told = self.inverse.infer(torch.stack([present, ahead], dim=1)[:, None])
-        numbers = told.chunk[0].float().cpu().numpy()
+        chunk = self.inverse.infer(torch.stack([present, ahead], dim=1)[:, None])
+        numbers = chunk[0].float().cpu().numpy()
         return ActionChunk(
             start_ns=observation.stamp_ns,
             dt_s=c.inverse.dt_s,

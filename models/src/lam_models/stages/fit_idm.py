@@ -72,9 +72,9 @@ def fit_idm(settings: IdmSettings) -> Path:
     assert material.one.actions is not None
     known = torch.from_numpy(material.one.actions[data.learnt][:, :DELTA])
     model.units.standardise(known.mean(0), known.std(0))
-    if config.poses:
+    if model.poses is not None:
         positions = torch.from_numpy(material.one.features[data.learnt][:, :3])
-        model.pose_units.standardise(positions.mean(0), positions.std(0))
+        model.poses.units.standardise(positions.mean(0), positions.std(0))
     if here.is_main_process:
         print(
             f"inverse dynamics of {sum(p.numel() for p in model.parameters()):,} parameters, "

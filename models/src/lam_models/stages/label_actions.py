@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Float32
 
 from lam_models.checkpoint import Checkpoint, open_checkpoint
 from lam_models.command import UserError
@@ -21,7 +23,6 @@ from lam_models.data.lerobot_read import Dataset
 from lam_models.data.progress import frames_progress
 from lam_models.data.pseudo_actions import DELTA, PseudoActions, dataset_rows, pseudo_space
 from lam_models.hands.space import HandSpace, open_space
-from lam_models.policy.inputs import POSE_FEATURES
 from lam_models.policy.inverse import Inverse
 from lam_models.policy.opening import hand_space
 from lam_models.stages.demonstrations import Demonstrations, Wanted, open_demonstrations
@@ -99,27 +100,37 @@ def read_episode(
     """
     c, span = model.config, seen.caches[0].episodes[episode]
     stride, gap = seen.frames_a_step, c.gap_steps * seen.frames_a_step
-    # From here on windows end beyond the episode, and tell of poses only.
-    end = max(span.start + 1, span.stop - gap)
+    starts = np.arange(span.start, max(span.start + 1, span.stop - gap))
     total = np.zeros((span.length, DELTA + c.latent_dim))
-    count, poses = np.zeros(span.length), np.zeros((span.length, POSE_FEATURES), np.float32)
+    count = np.zeros(span.length)
     device = next(model.parameters()).device
-    for first in range(span.start, span.stop, batch_size):
-        rows = np.arange(first, min(first + batch_size, span.stop))
-        told = model.infer(moments(seen, rows, c.gap_steps).to(device))
-        if told.poses is not None:
-            poses[rows - span.start] = told.poses.float().cpu().numpy()
-        chunk = told.chunk.float().cpu().numpy()
+    for first in range(0, len(starts), batch_size):
+        rows = starts[first : first + batch_size]
+        told = model.infer(moments(seen, rows, c.gap_steps).to(device)).float().cpu().numpy()
         for step in range(c.gap_steps):
             at = rows - span.start + step * stride
-            there = (at < span.length) & (rows < end)
-            total[at[there]] += chunk[there, step]
+            there = at < span.length
+            total[at[there]] += told[there, step]
             count[at[there]] += 1
     total[count > 0] /= count[count > 0, None]
     nearest = np.maximum.accumulate(np.where(count > 0, np.arange(span.length), 0))
     hands = total[:, DELTA:]
     hands /= np.maximum(np.linalg.norm(hands, axis=1, keepdims=True), 1e-6)
-    return PseudoActions(total[nearest].astype(np.float32), poses if c.poses else None)
+    every = np.arange(span.start, span.stop)
+    poses = read_poses(model, seen, every, batch_size)
+    return PseudoActions(total[nearest].astype(np.float32), poses)
+
+
+def read_poses(
+    model: Inverse, seen: Demonstrations, rows: np.ndarray, batch_size: int
+) -> Float32[np.ndarray, "rows 9"] | None:
+    """Of the end effector, as the first camera shows it; None of a model that reads none."""
+    if model.poses is None:
+        return None
+    device, pictures = next(model.parameters()).device, seen.caches[0]
+    parts = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+    found = [model.poses.read(torch.from_numpy(pictures.frames(part)).to(device)) for part in parts]
+    return torch.cat(found).float().cpu().numpy()
 
 
 def _own(seen: Demonstrations, rows: slice, poses: bool) -> PseudoActions:
