@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,17 @@ class Robot:
     """
 
     def __init__(self, domain: int = DOMAIN) -> None:
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain)
-        self.node = Node("robot", context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
+        # Whatever fails: the executor ends first, then the node, then its context.
+        with ExitStack() as ends:
+            context = Context()
+            rclpy.init(context=context, domain_id=domain)
+            ends.callback(context.shutdown)
+            self.node = Node("robot", context=context)
+            ends.callback(self.node.destroy_node)
+            self._executor = SingleThreadedExecutor(context=context)
+            ends.callback(self._executor.shutdown)
+            self._executor.add_node(self.node)
+            self._ends = ends.pop_all()
         self.sending = {"front", "joints", "pose"}
         self.heard: dict[str, list[tuple[float, Any]]] = {}
         qos, node = qos_profile_sensor_data, self.node
@@ -146,9 +153,7 @@ class Robot:
         self.listen(PolicyStatus, "/policy_status", LATCHED)
 
     def close(self) -> None:
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.shutdown()
+        self._ends.close()
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> None:
         """Keep every message of a topic from now on, with when it came (monotonic)."""

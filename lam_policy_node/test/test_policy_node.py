@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,10 @@ def node(tmp_path_factory) -> Iterator[NodeProcess]:
 
 @pytest.fixture(scope="module")
 def robot(node) -> Iterator[Robot]:
-    robot = Robot()
-    robot.listen(ActionChunk, "/action_chunk")
-    robot.listen(SafetyVerdict, "/safety_verdict")
-    yield robot
-    robot.close()
+    with closing(Robot()) as robot:
+        robot.listen(ActionChunk, "/action_chunk")
+        robot.listen(SafetyVerdict, "/safety_verdict")
+        yield robot
 
 
 def test_the_lifecycle_in_order(robot, node):
@@ -185,8 +185,10 @@ def test_a_policy_that_needs_another_camera_is_refused(robot, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_stop_before_it_ends(tmp_path, number):
-    robot = Robot(OTHER_DOMAIN)
-    with NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node:
+    with (
+        closing(Robot(OTHER_DOMAIN)) as robot,
+        NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node,
+    ):
         assert robot.change("configure", "activate")
         robot.moving()
         event_s = time.monotonic()
@@ -194,17 +196,17 @@ def test_it_says_stop_before_it_ends(tmp_path, number):
         robot.silent_after(event_s, PERIOD_S + GRACE_S)
         code, output = node.finish()
         assert code == 0 and "Traceback" not in output
-    robot.close()
 
 
 def test_the_policy_ends_with_a_killed_node(tmp_path):
-    robot = Robot(OTHER_DOMAIN)
-    with NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node:
+    with (
+        closing(Robot(OTHER_DOMAIN)) as robot,
+        NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node,
+    ):
         assert robot.change("configure")
         (child,) = node.children()
         node.finish(signal.SIGKILL)
         robot.until(lambda: not alive(child))
-    robot.close()
 
 
 def alive(pid: int) -> bool:
@@ -216,15 +218,16 @@ def alive(pid: int) -> bool:
 
 
 def test_an_active_node_is_shut_down_by_its_lifecycle(tmp_path):
-    robot = Robot(OTHER_DOMAIN)
-    with NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node:
+    with (
+        closing(Robot(OTHER_DOMAIN)) as robot,
+        NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node,
+    ):
         assert robot.change("configure", "activate")
         robot.moving()
         event_s = time.monotonic()
         assert robot.change("shutdown_active")
         robot.silent_after(event_s, PERIOD_S + GRACE_S)
         assert robot.state() == "finalized" and not node.children()
-    robot.close()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -37,14 +38,12 @@ def robot(tmp_path_factory) -> Iterator[Robot]:
         "follow_episodes:=true",
         "strategy:=ensemble",
     )
-    with NodeProcess(path, *parameters):
-        robot = Robot()
+    with NodeProcess(path, *parameters), closing(Robot()) as robot:
         robot.sending = {"raw"}
         robot.listen(TwistStamped, "/servo/delta_twist_cmds")
         robot.listen(DiagnosticArray, "/diagnostics")
         assert robot.change("configure", "activate")
         yield robot
-        robot.close()
 
 
 def instruct(robot: Robot, instruction: str) -> SetInstruction.Response:
@@ -183,12 +182,13 @@ def test_diagnostics_tell_of_every_stage(robot):
 
 
 def test_a_dry_run_judges_and_sends_nothing(tmp_path):
-    robot = Robot(OTHER_DOMAIN)
-    with NodeProcess(folder(tmp_path / "wave"), "dry_run:=true", domain=OTHER_DOMAIN):
+    with (
+        closing(Robot(OTHER_DOMAIN)) as robot,
+        NodeProcess(folder(tmp_path / "wave"), "dry_run:=true", domain=OTHER_DOMAIN),
+    ):
         robot.listen(SafetyVerdict, "/safety_verdict")
         assert robot.change("configure", "activate")
         robot.until(lambda: len(robot.heard["/safety_verdict"]) > 5)
         assert not robot.deltas() and not robot.heard["/latent_action"]
         robot.until(lambda: robot.status().state == PolicyStatus.STATE_RUNNING)
         assert robot.status().dry_run
-    robot.close()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseArray, PoseStamped
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from nodes_bench import nodes
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from retarget_bench import DIM, DOMAIN, PATIENCE_S, all_hands, random_space, write_space
@@ -76,12 +76,8 @@ def pose_array(played: Player, time_s: float = 0.0) -> PoseArray:
 class Bench:
     """A retarget_keypoints_node and a client of it."""
 
-    def __init__(self, context: Context, node: RetargetKeypointsNode, kind: type) -> None:
-        client = Node("client", context=context)
-        self._executor = SingleThreadedExecutor(context=context)
-        self._nodes = (node, client)
-        for each in self._nodes:
-            self._executor.add_node(each)
+    def __init__(self, executor: Executor, client: Node, kind: type) -> None:
+        self._executor = executor
         self.latents: list[LatentAction] = []
         self.palms: list[PoseStamped] = []
         self.reports: list[Any] = []
@@ -124,23 +120,11 @@ class Bench:
         """Values of the latest diagnostics."""
         return {entry.key: entry.value for entry in self.reports[-1].status[0].values}
 
-    def close(self) -> None:
-        """End both nodes."""
-        self._executor.shutdown()
-        for each in self._nodes:
-            each.destroy_node()
-
 
 @contextmanager
 def bench(kind: type = HandKeypoints, **parameters: Any) -> Iterator[Bench]:
     """A running node with these parameters."""
-    context = Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    try:
-        node = RetargetKeypointsNode(context=context, parameter_overrides=overrides)
-        made = Bench(context, node, kind)
-        yield made
-        made.close()
-    finally:
-        context.shutdown()
+    node = partial(RetargetKeypointsNode, parameter_overrides=overrides)
+    with nodes(DOMAIN, node, partial(Node, "client")) as (executor, (_, client)):
+        yield Bench(executor, client, kind)

@@ -10,14 +10,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from nodes_bench import nodes
+from rclpy.executors import Executor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -87,11 +87,8 @@ def random_latents(count: int, seed: int) -> np.ndarray:
 class Bench:
     """A retarget_node and a client of it."""
 
-    def __init__(self, context: Context, node: RetargetNode) -> None:
-        self.node, self.client = node, Node("client", context=context)
-        self._executor = SingleThreadedExecutor(context=context)
-        for each in (node, self.client):
-            self._executor.add_node(each)
+    def __init__(self, executor: Executor, node: RetargetNode, client: Node) -> None:
+        self._executor, self.node, self.client = executor, node, client
         self._latents = self.client.create_publisher(LatentAction, "/latent_action", 10)
         self.reports: list[Any] = []
         self.client.create_subscription(DiagnosticArray, "/diagnostics", self.reports.append, 10)
@@ -158,22 +155,11 @@ class Bench:
         """Text of the latest diagnostics, "" before the first."""
         return self.reports[-1].status[0].message if self.reports else ""
 
-    def close(self) -> None:
-        """End both nodes."""
-        self._executor.shutdown()
-        for each in (self.node, self.client):
-            each.destroy_node()
-
 
 @contextmanager
 def bench(**parameters: Any) -> Iterator[Bench]:
     """A node that is not configured yet."""
-    context = Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    made = Bench(context, RetargetNode(context=context, parameter_overrides=overrides))
-    try:
-        yield made
-    finally:
-        made.close()
-        context.shutdown()
+    node = partial(RetargetNode, parameter_overrides=overrides)
+    with nodes(DOMAIN, node, partial(Node, "client")) as (executor, made):
+        yield Bench(executor, *made)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
-import rclpy
 from keypoints_bench import human_space
+from nodes_bench import nodes
 from process_bench import DOMAIN, PATIENCE_S, launch
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
@@ -23,10 +22,6 @@ pytest.importorskip("lam_sim")
 @pytest.mark.parametrize("hand", ["parallel_gripper", "four_finger", "five_finger"])
 def test_the_simulated_hand_follows_the_played_one(hand, tmp_path):
     space = human_space(tmp_path / "space")
-    context = Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
-    node, executor = Node("watcher", context=context), SingleThreadedExecutor(context=context)
-    executor.add_node(node)
     spec = read_hand(hand)
     lowest, highest = np.full(len(spec.actuated), np.inf), np.full(len(spec.actuated), -np.inf)
 
@@ -36,19 +31,18 @@ def test_the_simulated_hand_follows_the_played_one(hand, tmp_path):
         np.minimum(lowest, q, out=lowest)
         np.maximum(highest, q, out=highest)
 
-    node.create_subscription(JointState, "/joint_states", note, 10)
-
     def travel() -> float:
         """How far the joint that moved most has been, as a share of its range."""
         return float(((highest - lowest) / (spec.upper - spec.lower)).max())
 
     log = tmp_path / "log"
-    with launch("hand_demo.launch.xml", [f"hand:={hand}", f"space:={space.path}"], log):
+    with (
+        nodes(DOMAIN, partial(Node, "watcher")) as (executor, (node,)),
+        launch("hand_demo.launch.xml", [f"hand:={hand}", f"space:={space.path}"], log),
+    ):
+        node.create_subscription(JointState, "/joint_states", note, 10)
         end_s = time.monotonic() + PATIENCE_S
         while travel() < 0.05:
             assert time.monotonic() < end_s, log.read_text()
             executor.spin_once(timeout_sec=0.1)
-    executor.shutdown()
-    node.destroy_node()
-    context.shutdown()
     assert "times the mean hand" in log.read_text()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
-import rclpy
+from nodes_bench import Managed, nodes
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor
-from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from retarget_bench import DOMAIN, PATIENCE_S
 from std_srvs.srv import SetBool
@@ -27,7 +27,7 @@ DEADBAND = np.array([0.01])
 class Gripper(Node):
     """A driver that executes one goal until it is released or cancelled."""
 
-    def __init__(self, context: Context, replaces: bool) -> None:
+    def __init__(self, replaces: bool, context: Context) -> None:
         super().__init__("gripper", context=context)
         self.asked: list[str] = []
         self.accepted: list[str] = []
@@ -67,20 +67,12 @@ class Gripper(Node):
         return response
 
 
-Cell = tuple[LifecycleNode, Gripper, Callable[[Callable], None]]
+Cell = tuple[Managed, Gripper, Callable[[Callable], None]]
 
 
 @pytest.fixture(params=[True, False], ids=["replaces", "refuses"])
 def cell(request) -> Iterator[Cell]:
     """A node, a gripper that replaces running goals or refuses new ones, and how to wait."""
-    context = Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
-    gripper, node = Gripper(context, request.param), LifecycleNode("node", context=context)
-    executor = MultiThreadedExecutor(num_threads=4, context=context)
-    executor.add_node(gripper)
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
-    thread.start()
 
     def until(done: Callable) -> None:
         end_s = time.monotonic() + PATIENCE_S
@@ -88,14 +80,19 @@ def cell(request) -> Iterator[Cell]:
             assert time.monotonic() < end_s, "it did not happen in time"
             time.sleep(0.01)
 
-    yield node, gripper, until
-    gripper.release.set()
-    until(lambda: not gripper.running)
-    executor.shutdown()
-    thread.join()
-    for each in (node, gripper):
-        each.destroy_node()
-    context.shutdown()
+    kinds = (partial(Gripper, request.param), partial(Managed, "node"))
+    threads = partial(MultiThreadedExecutor, num_threads=4)
+    with nodes(DOMAIN, *kinds, executor=threads) as (executor, (gripper, node)):
+        thread = threading.Thread(target=executor.spin, daemon=True)
+        thread.start()
+        try:
+            yield node, gripper, until
+            gripper.release.set()
+            until(lambda: not gripper.running)
+        finally:
+            gripper.release.set()
+            executor.shutdown()
+            thread.join()
 
 
 def test_goals_follow_changes_and_replace_the_running_one(cell):

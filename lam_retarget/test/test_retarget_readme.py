@@ -12,12 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
-from rclpy.context import Context
+from nodes_bench import nodes
 from rclpy.node import Node
 from retarget_bench import DOMAIN
 from std_msgs.msg import Float64MultiArray
@@ -66,27 +66,6 @@ def launched(folder: Path, line: str) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-@contextmanager
-def listener(topic: str) -> Iterator[tuple[Node, list[Float64MultiArray]]]:
-    context, heard = Context(), []
-    rclpy.init(context=context, domain_id=DOMAIN)
-    node = Node("listener", context=context)
-    node.create_subscription(Float64MultiArray, topic, heard.append, 10)
-    try:
-        yield node, heard
-    finally:
-        node.destroy_node()
-        context.shutdown()
-
-
-def spin(node: Node, count: int) -> None:
-    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
-    executor.add_node(node)
-    for _ in range(count):
-        executor.spin_once(timeout_sec=0.01)
-    executor.remove_node(node)
-
-
 @pytest.mark.timeout(280)
 def test_add_your_hand_in_one_yaml(tmp_path):
     code = blocks()
@@ -105,12 +84,17 @@ def test_add_your_hand_in_one_yaml(tmp_path):
     spec = read_hand(str(tmp_path / f"{NAME}.yaml"))
     coder = space.coder_for(spec)
     q = coder.decode(coder.encode((spec.lower + spec.upper) / 2))
-    with listener(spec.command.name) as (node, heard), launched(tmp_path, launch):
+    heard: list[Float64MultiArray] = []
+    with (
+        nodes(DOMAIN, partial(Node, "listener")) as (executor, (node,)),
+        launched(tmp_path, launch),
+    ):
+        node.create_subscription(Float64MultiArray, spec.command.name, heard.append, 10)
         while not node.count_publishers(spec.command.name):
-            spin(node, 10)
+            executor.spin_once(timeout_sec=0.1)
         speaker = subprocess.Popen([sys.executable, "-c", speak], cwd=tmp_path, env=ENVIRONMENT)
         while speaker.poll() is None:
-            spin(node, 10)
+            executor.spin_once(timeout_sec=0.1)
         assert speaker.returncode == 0
     assert heard
     by_joint = dict(zip(spec.actuated, q, strict=True))

@@ -10,17 +10,17 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import rclpy
 from driver_interfaces import gripper_environment
 from keypoints_bench import human_space
+from nodes_bench import nodes
 from process_bench import DOMAIN, PATIENCE_S, launch, process
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 
@@ -50,16 +50,12 @@ rclpy.spin(node)
 class Driver:
     """Listens as an Allegro's controller does, and to the source."""
 
-    def __init__(self) -> None:
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=DOMAIN)
-        self.node = Node("driver", context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
+    def __init__(self, executor: Executor, node: Node) -> None:
+        self._executor = executor
         self.latents: list[Any] = []
         self.commands: list[Any] = []
-        self.node.create_subscription(LatentAction, "/latent_action", self.latents.append, 10)
-        self.node.create_subscription(
+        node.create_subscription(LatentAction, "/latent_action", self.latents.append, 10)
+        node.create_subscription(
             Float64MultiArray, read_hand("allegro").command.name, self.commands.append, 10
         )
 
@@ -75,11 +71,6 @@ class Driver:
         heard.clear()
         self.until(lambda: len(heard) >= count)
         return heard[:]
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.shutdown()
 
 
 def hand(name: str, space: Path, log: Path, env: Mapping[str, str] = os.environ) -> Any:
@@ -100,11 +91,14 @@ def driver(space, tmp_path_factory) -> Iterator[Driver]:
     logs, ros = tmp_path_factory.mktemp("logs"), ["--ros-args", "-p"]
     player = ["-c", SOURCE.format("hand_player_node"), *ros, "rate_hz:=50.0"]
     tracker = ["-c", SOURCE.format("retarget_keypoints_node"), *ros, f"space:={space}"]
-    with process(player, logs / "player"), process(tracker, logs / "tracker"):
-        made = Driver()
+    with (
+        process(player, logs / "player"),
+        process(tracker, logs / "tracker"),
+        nodes(DOMAIN, partial(Node, "driver")) as (executor, (node,)),
+    ):
+        made = Driver(executor, node)
         made.more(made.latents, 1)
         yield made
-        made.close()
 
 
 def goals(log: Path) -> list[float]:

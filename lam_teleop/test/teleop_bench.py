@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -25,14 +26,10 @@ PATIENCE_S = 60.0
 
 
 class Bench:
-    """Nodes under test and a client of them."""
+    """Nodes under test and a client of them, all of them the executor's."""
 
-    def __init__(self, context: Context, *nodes: Any) -> None:
-        self.nodes = nodes
-        self.client = Node("client", context=context)
-        self._executor = SingleThreadedExecutor(context=context)
-        for each in (*nodes, self.client):
-            self._executor.add_node(each)
+    def __init__(self, executor: Executor, client: Node) -> None:
+        self._executor, self.client = executor, client
         self.reports: list[Any] = []
         self.client.create_subscription(DiagnosticArray, "/diagnostics", self.reports.append, 10)
 
@@ -73,27 +70,25 @@ class Bench:
         """Text of the latest diagnostics."""
         return self.reports[-1].status[0].message if self.reports else ""
 
-    def close(self) -> None:
-        """End the nodes."""
-        self._executor.shutdown()
-        for each in (*self.nodes, self.client):
-            each.destroy_node()
-
 
 @contextmanager
 def bench(*kinds: Callable[..., Any], **parameters: Any) -> Iterator[Bench]:
     """Running nodes of these kinds with the same parameters."""
-    context = Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    try:
-        made = Bench(
-            context, *(kind(context=context, parameter_overrides=overrides) for kind in kinds)
-        )
-        yield made
-        made.close()
-    finally:
-        context.shutdown()
+    with ExitStack() as ends:
+        # Whatever fails: the executor ends first, then the nodes, then their context.
+        context = Context()
+        rclpy.init(context=context, domain_id=DOMAIN)
+        ends.callback(context.shutdown)
+        nodes: list[Node] = []
+        for kind in (*kinds, partial(Node, "client")):
+            nodes.append(kind(context=context, parameter_overrides=overrides))
+            ends.callback(nodes[-1].destroy_node)
+        executor = SingleThreadedExecutor(context=context)
+        ends.callback(executor.shutdown)
+        for node in nodes:
+            executor.add_node(node)
+        yield Bench(executor, nodes[-1])
 
 
 def delta(source: str, x_m: float = 0.001, age_ns: int = 0) -> EndEffectorDelta:
