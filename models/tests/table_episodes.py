@@ -14,6 +14,7 @@ from lam_models.data.lerobot_write import DatasetWriter
 from lam_models.hands.space import Coder, HandSpace, founded, hand_modality, save_space
 from lam_models.hands.spec_file import read_hand
 from lam_models.policy.inputs import EE_NAMES
+from lam_models.sense.pinhole import Pinhole
 
 FPS, SIZE, FRAMES = 20, 32, 14
 INSTRUCTIONS = ("push left", "push right", "push left", "push right")
@@ -25,10 +26,11 @@ def record_episodes(
     seed: int = 0,
     hand: str = "parallel_gripper",
     source: Int64[np.ndarray, "episodes frames"] | None = None,
+    pinhole: Pinhole | None = None,
 ) -> Path:
     """Four episodes of a hand that slowly opens; a bright square wanders about.
 
-    source: who commanded, as a column of the dataset.
+    source: who commanded, as a column of the dataset. pinhole: of the front camera, in name only.
     """
     rng = np.random.default_rng(seed)
     spec = read_hand(hand)
@@ -36,7 +38,7 @@ def record_episodes(
     schema = Schema(
         FPS,
         {
-            "observation.images.front": camera(SIZE, SIZE),
+            "observation.images.front": camera(SIZE, SIZE, pinhole),
             "observation.images.wrist": camera(SIZE, SIZE),
             "observation.state": vector((*EE_NAMES, *spec.actuated)),
             "action": vector((*DELTAS, *spec.actuated)),

@@ -19,6 +19,7 @@ from lam_models.hands.space import open_space
 from lam_models.policy.opening import open_policy
 from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.vlm_choice import Vlm
+from lam_models.sense.pinhole import Pinhole
 from lam_models.stages import finetune as stage
 from lam_models.stages import finetune_command, fit_actions_command
 from lam_models.stages.demonstrations import Wanted, open_demonstrations
@@ -113,6 +114,20 @@ def test_heads_alone_leave_the_rest_to_the_bit(
     rows = (before.tensors[table] != after.tensors[table]).any(1)
     spoken = {word for text in INSTRUCTIONS for word in text.split()}
     assert 0 < rows.sum() <= 2 * len(spoken), "words that nobody spoke are what they were"
+
+
+def test_places_are_learnt_on_where_the_camera_stands_as_it_did(space: Path, tmp_path: Path):
+    here = Pinhole(3.0, (1.1, -0.2, 0.6), (-1.8, -1.3, 0.7))
+    data = record_episodes(tmp_path / "data", pinhole=here)
+    words = (data, "--space", space, "--out", tmp_path / "policy", *TINY)
+    assert run(fit_actions_command, *words) == 0
+    before = open_checkpoint(tmp_path / "policy")
+    after = finetuned(tmp_path / "policy", data, space, tmp_path / "out", "--train", "heads")
+    assert {"places", "ways"} <= {name.split(".")[0] for name in changed(before, after)}
+    moved = replace(here, position_m=(1.1, -0.1, 0.6))
+    other = record_episodes(tmp_path / "other", pinhole=moved)
+    with pytest.raises(UserError, match=r"camera 'front' is calibrated otherwise.*-0\.1"):
+        finetuned(tmp_path / "policy", other, space, tmp_path / "none")
 
 
 def test_a_person_who_takes_over_is_told_from_one_who_demonstrates(new: Path, wanted: Wanted):

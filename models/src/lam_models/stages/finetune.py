@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from accelerate import PartialState
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from lam_models.policy.backbone_kinds import word_reader
 from lam_models.policy.opening import check_spec, hand_space
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
-from lam_models.stages.demonstrations import Wanted
+from lam_models.stages.demonstrations import Demonstrations, Wanted
 from lam_models.stages.finetune_data import Lessons, open_lessons
 from lam_models.stages.finetune_measures import Measured, as_metrics, measure, table
 from lam_models.stages.finetune_parts import choose_weights, default_part, merge_lora
@@ -42,6 +43,8 @@ from lam_models.strict_json import from_json, to_json
 KIND = "slot_policy"
 # At most: a third of what the small policy is trained with from the start.
 DEFAULT_RATE = 3e-4
+# Focal length in half sides, position in m and turn in rad.
+_CALIBRATED_WITHIN = 0.01
 
 
 def finetune(settings: FinetuneSettings) -> Path:
@@ -154,7 +157,7 @@ def _lessons(settings: FinetuneSettings, checkpoint: Checkpoint, config: Config)
         cache=settings.cache,
         read_words=word_reader(config),
     )
-    return open_lessons(
+    lessons = open_lessons(
         settings.data,
         settings.replay,
         wanted,
@@ -163,6 +166,25 @@ def _lessons(settings: FinetuneSettings, checkpoint: Checkpoint, config: Config)
         validation=settings.validation,
         seed=settings.seed,
     )
+    for path, one in zip(
+        (*settings.data, *settings.replay), lessons.learnt.demonstrations, strict=True
+    ):
+        _check_calibration(config, path, one)
+    return lessons
+
+
+def _check_calibration(config: Config, path: Path, one: Demonstrations) -> None:
+    """A policy that finds places in a picture must see from where it learnt to."""
+    name, known = config.cameras[0], config.pinhole
+    found = one.pinholes.get(name)
+    if known is None or found is None:
+        return
+    numbers = [(each.focal, *each.position_m, *each.turn_rad) for each in (found, known)]
+    if not np.allclose(*numbers, rtol=0.0, atol=_CALIBRATED_WITHIN):
+        raise UserError(
+            f"{path}: the camera '{name}' is calibrated otherwise ({found}) than the policy knows "
+            f"it ({known}); lam fit-actions --after learns for a camera that has moved"
+        )
 
 
 def _facts(
