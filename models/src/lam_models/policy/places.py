@@ -81,7 +81,7 @@ class Places(nn.Module):
         )
         # A plain sum of words: anything deeper learns scenes by heart.
         self.words = nn.Embedding(BUCKETS + 1, _WORD_WIDTH, padding_idx=0)
-        nn.init.normal_(self.words.weight, std=0.1)
+        nn.init.normal_(self.words.weight, std=0.02)
         self.norm = nn.LayerNorm(_WORD_WIDTH)
         self.keys = nn.Conv2d(last, PLACES * last, 1)
         self.asked = nn.Linear(_WORD_WIDTH, PLACES * last)
