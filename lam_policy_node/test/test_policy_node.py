@@ -68,7 +68,8 @@ def test_the_lifecycle_in_order(robot, node):
 def test_commands_carry_the_policys_motion_and_its_latent(robot, tmp_path):
     robot.swap(folder(tmp_path / "wave"))
     robot.moving()
-    robot.until(lambda: robot.status() is not None and robot.status().reason == "")
+    running = PolicyStatus.STATE_RUNNING
+    robot.until(lambda: robot.status() is not None and robot.status().state == running)
     delta, latent = robot.deltas()[-1], robot.heard["/latent_action"][-1][1]
     assert delta.header.frame_id == "base_link" and not is_zero(delta)
     assert time_ns(delta.duration) == round(PERIOD_S * 1e9)
@@ -83,7 +84,7 @@ def test_commands_carry_the_policys_motion_and_its_latent(robot, tmp_path):
     assert time_ns(chunk.start) >= time_ns(chunk.header.stamp)
     verdict = robot.heard["/safety_verdict"][-1][1]
     assert numbers[0] <= verdict.sequence <= numbers[-1] + 1
-    assert robot.status().state == PolicyStatus.STATE_RUNNING and robot.status().policy == "wave"
+    assert robot.status().reason == "" and robot.status().policy == "wave"
 
 
 @pytest.mark.parametrize("stream", ["front", "pose", "joints"])

@@ -130,7 +130,7 @@ def test_a_step_asks_the_device_nothing(kind: str, folders: dict[str, Path]):
     backbone(x)
     # Under it, whatever depends on the numbers in a tensor raises.
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        fake = {name: mode.from_tensor(value) for name, value in vars(x).items()}
+        fake = {name: mode.from_tensor(value) for name, value in x.tensors().items()}
         ahead = backbone.read_ahead(fake["words"])
         assert backbone(Inputs(**fake), ahead).shape == (ROWS, SLOTS, WIDTH)
 
@@ -167,7 +167,7 @@ def test_a_folder_holds_what_was_trained_and_opens_as_it_was(
     policy = SlotPolicy(config)
     x = inputs(policy.backbone)
     chunk = torch.randn(ROWS, config.chunk_steps, 6 + config.latent_dim)
-    batch = Examples(**vars(x), chunk=chunk, codes=torch.zeros(ROWS, 2, dtype=torch.long))
+    batch = Examples(**x.tensors(), chunk=chunk, codes=torch.zeros(ROWS, 2, dtype=torch.long))
     optimiser = torch.optim.AdamW([p for p in policy.parameters() if p.requires_grad], 3e-3)
     first = last = policy.loss(batch)[0].item()
     for _ in range(30):

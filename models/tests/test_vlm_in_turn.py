@@ -51,7 +51,7 @@ def inputs(policy: SlotPolicy, rows: int = ROWS, seed: int = 0) -> Inputs:
 
 
 def examples(x: Inputs, codes: torch.Tensor) -> Examples:
-    return Examples(**vars(x), codes=codes)
+    return Examples(**x.tensors(), codes=codes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,7 +87,8 @@ def test_a_code_is_known_to_those_after_it_and_to_the_actions_only(folders: dict
 def test_what_is_said_in_turn_can_depend_on_what_was_said_before(folders: dict[str, Path]):
     # One instruction and picture, two equally likely words: only in turn do they stay whole.
     x = inputs(made(folders["llava"]), rows=1)
-    x = Inputs(**{name: value.expand(2, *value.shape[1:]) for name, value in vars(x).items()})
+    twice = {name: value.expand(2, *value.shape[1:]) for name, value in x.tensors().items()}
+    x = Inputs(**twice)
     codes = torch.tensor([[0, 0, 0, 0], [5, 5, 5, 5]])
     missed = {}
     for in_turn in (True, False):
@@ -118,14 +119,14 @@ def test_steps_with_fixed_buffers_answer_as_without(
 ):
     policy = made(folders[kind], in_turn)
     stepping = Stepping(policy, inputs(policy, rows=1))
-    places = [x.data_ptr() for x in vars(stepping._inputs).values()]
+    places = [x.data_ptr() for x in stepping._inputs.tensors().values()]
     for seed in (0, 1, 1, 2, 0):
         x = inputs(policy, rows=1, seed=seed)
         chunk, codes = stepping(x)
         own, own_codes = policy.answer(x)
         assert torch.allclose(chunk, own, atol=1e-5)
         assert codes is not None and own_codes is not None and torch.equal(codes, own_codes)
-    assert places == [x.data_ptr() for x in vars(stepping._inputs).values()]
+    assert places == [x.data_ptr() for x in stepping._inputs.tensors().values()]
 
 
 def test_instructions_are_read_when_they_change_only(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -47,6 +47,11 @@ class Inputs:
     words: Int64[Tensor, "batch words hashes"]
     delay: Float[Tensor, " batch"]
     places: Float[Tensor, "placed places features"] | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What there is to read, by name."""
+        found = {field.name: getattr(self, field.name) for field in fields(Inputs)}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)

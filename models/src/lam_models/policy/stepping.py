@@ -12,7 +12,6 @@ Instructions are read ahead where the backbone can (vlm.py), and again only when
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -44,7 +43,7 @@ class Stepping:
             raise UserError(f"a CUDA graph needs a GPU, and the policy is on {self._device}")
         self._policy, self.how = policy, how
         self._backbone = policy.backbone
-        self._staged = {name: self._pinned(value) for name, value in _tensors(example).items()}
+        self._staged = {name: self._pinned(value) for name, value in example.tensors().items()}
         self._inputs = Inputs(**{k: v.to(self._device) for k, v in self._staged.items()})
         self._known: tuple[Any, ...] = ()
         self._read_instructions()
@@ -60,7 +59,7 @@ class Stepping:
 
     def launch(self, inputs: Inputs) -> None:
         """Begin a step. Waits for nothing on the device."""
-        for name, value in _tensors(inputs).items():
+        for name, value in inputs.tensors().items():
             staged = self._staged[name]
             if value.shape != staged.shape:
                 raise ValueError(f"{name} of shape {tuple(value.shape)}, not {tuple(staged.shape)}")
@@ -125,8 +124,3 @@ class Stepping:
         """A buffer on the CPU, from which a GPU copies while the CPU goes on."""
         made = torch.empty(value.shape, dtype=value.dtype, pin_memory=self._device.type == "cuda")
         return made.copy_(value)
-
-
-def _tensors(inputs: Inputs) -> dict[str, Tensor]:
-    found = {field.name: getattr(inputs, field.name) for field in fields(Inputs)}
-    return {name: value for name, value in found.items() if value is not None}

@@ -193,8 +193,8 @@ class UnivlaPolicy(nn.Module):
             chunk, found = self._stepping(inputs)
         else:
             device = self.hands.device
-            known = {k: v for k, v in vars(inputs).items() if v is not None}
-            chunk, found = self.answer(Inputs(**{k: v.to(device) for k, v in known.items()}))
+            there = {name: value.to(device) for name, value in inputs.tensors().items()}
+            chunk, found = self.answer(Inputs(**there))
         assert found is not None
         said = found[0].cpu().numpy()
         self._said = (observation.instruction, observation.stamp_ns, tuple(said.tolist()))
