@@ -31,7 +31,7 @@ def test_teleoperated_episodes_become_a_dataset_without_a_finding(tmp_path: Path
     pytest.importorskip("lam_bringup")
     pytest.importorskip("lam_teleop")
     bags, data = tmp_path / "bags", tmp_path / "data"
-    words = ("--task", "place_ell", "--difficulty", "0", "--episodes", "2", "--out", bags)
+    words = ("--task", "place_crate", "--difficulty", "0", "--episodes", "2", "--out", bags)
     words += ("--noise", "0")
     assert run(record, *words, "--operator", "somebody") == 0
     folders = sorted(bags.iterdir())

@@ -7,7 +7,7 @@
 set -euo pipefail
 policy=${1:-out/demo_policy/policy}
 out=${2:-out/finetune_demo}
-new=(--task place_ell --hand parallel_gripper --difficulty 0)
+new=(--task place_crate --hand parallel_gripper --difficulty 0)
 resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }
 [ -f "$out/before/results.json" ] ||
   lam eval --ros --policy "$policy" "${new[@]}" --episodes 30 --out "$out/before"

@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="control periods between a policy's answers, without --ros (default %(default)s)",
     )
     _add_ros(parser)
-    add("--task", default="all", help="names joined by commas; all (default): without place_ell")
+    add("--task", default="all", help="names joined by commas; all (default): without place_crate")
     add("--hand", default="all", help="names joined by commas, or all (default)")
     add("--episodes", type=int, default=100, help="per task and hand (default %(default)s)")
     add("--seed", type=int, default=0, help="default %(default)s")

@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--task",
         default=None,
-        help="names joined by commas, or all (without place_ell); each gets an equal share of the "
-        "episodes, one after the other (default: the first task of the world)",
+        help="names joined by commas, or all (without place_crate); equal shares of the episodes, "
+        "one after the other (default: the first task of the world)",
     )
     add(
         "--hand",

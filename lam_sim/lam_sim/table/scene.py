@@ -26,7 +26,7 @@ COLORS: dict[str, Rgba] = {
 }
 # Of no thing that is drawn by chance: what shows one is new to whoever learnt of the others.
 NEW_COLORS: dict[str, Rgba] = {"pink": (0.97, 0.50, 0.75, 1.0)}
-SHAPES = ("cube", "cylinder", "ball", "capsule", "hexagon", "bar", "ell")
+SHAPES = ("cube", "cylinder", "ball", "capsule", "hexagon", "bar", "ell", "crate")
 WORKSPACE_LOWER_M = np.array([0.28, -0.32, 0.002])
 WORKSPACE_UPPER_M = np.array([0.68, 0.32, 0.5])
 
@@ -51,7 +51,7 @@ def shape_parts(shape: str, width_m: float) -> tuple[Part, ...]:
     Every shape stands `width_m` high about its origin, but the capsule and the bar lie twice as
     long along x; all are `width_m` wide along y.
     """
-    r = width_m / 2
+    r, wall = width_m / 2, width_m / 12
     centre = (0.0, 0.0, 0.0)
     parts: dict[str, tuple[Part, ...]] = {
         "cube": ((_BOX, (r, r, r), centre, 0.0),),
@@ -66,6 +66,12 @@ def shape_parts(shape: str, width_m: float) -> tuple[Part, ...]:
         "ell": (
             (_BOX, (r, r, r), centre, 0.0),
             (_BOX, (r / 2, r, r), (1.5 * r, r, 0), 0.0),
+        ),
+        # A floor and four walls, which leave it open above.
+        "crate": (
+            (_BOX, (r, r, wall), (0, 0, wall - r), 0.0),
+            *((_BOX, (r, wall, r), (0, side * (r - wall), 0), 0.0) for side in (-1, 1)),
+            *((_BOX, (wall, r, r), (side * (r - wall), 0, 0), 0.0) for side in (-1, 1)),
         ),
     }
     if shape not in parts:

@@ -14,10 +14,10 @@ TASKS: dict[str, str] = {
     "pick_place": "lam_sim.tasks.pick_place:PickPlace",
     "stack": "lam_sim.tasks.stack:Stack",
     "open_drawer": "lam_sim.tasks.open_drawer:OpenDrawer",
-    "place_ell": "lam_sim.tasks.place_ell:PlaceEll",
+    "place_crate": "lam_sim.tasks.place_crate:PlaceCrate",
 }
 # What a trained policy is to meet for the first time: run by name, and no part of `all`.
-NEW_TASKS = frozenset({"place_ell"})
+NEW_TASKS = frozenset({"place_crate"})
 
 
 def task_class(name: str) -> type[Task]:

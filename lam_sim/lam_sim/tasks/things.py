@@ -23,6 +23,7 @@ NOUNS = {
     "hexagon": ("hexagon", "hexagonal piece"),
     "bar": ("bar", "brick"),
     "ell": ("ell", "L-shaped piece"),
+    "crate": ("crate", "open box"),
 }
 
 
