@@ -137,8 +137,8 @@ def test_nobody_reads_the_help() -> None:
 
 
 NODE = """#!/bin/sh
-echo "started $*"
 trap 'echo stopped; exit 0' INT
+echo "started $*"
 while :; do sleep 0.1; done
 """
 LAUNCH = """<launch>
