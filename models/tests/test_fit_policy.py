@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import PartialState
 from table_episodes import FRAMES, gripper_space, record_episodes
 
 from lam_models.checkpoint import Origin, open_checkpoint
@@ -17,11 +18,13 @@ from lam_models.data.lerobot_read import Dataset
 from lam_models.hands.space import open_space
 from lam_models.policy.committed import Committed
 from lam_models.policy.opening import open_policy
+from lam_models.sense.pinhole import Pinhole
 from lam_models.stages import export_command, fit_actions_command, fit_policy_command
 from lam_models.stages.demonstrations import Demonstrations, Wanted, open_demonstrations
 from lam_models.stages.label import label
 from lam_models.stages.opening import save_system
-from lam_models.stages.policy_data import Drawn
+from lam_models.stages.policy_data import Drawn, PolicyData
+from lam_models.stages.training.recipe import Recipe
 from lam_models.systems import find
 from lam_models.types import Frame, Observation
 
@@ -149,6 +152,21 @@ def test_video_first_then_a_few_episodes(episodes: Path, space: Path, tmp_path: 
     chunk = open_policy(grounded).policy.act(observation(episodes, 0))
     assert chunk.motion_codes is not None
     assert chunk.motion_codes.shape == (model.spec().shape[0],)
+
+
+def test_rows_that_show_places_come_beside_the_labelled_ones(tmp_path: Path, space: Path):
+    pinhole = Pinhole(3.0, (0.5, 0.0, 1.0), (2.2, -2.2, 0.0))
+    path = record_episodes(tmp_path / "data", pinhole=pinhole)
+    found = demonstrations(path, space)
+    drawn = Drawn([found], [np.arange(len(found.lasts))])
+    shown = drawn.showing_places()
+    assert 0 < len(shown) < len(drawn)
+    recipe = Recipe(steps=1, batch_size=8, learning_rate=1e-3)
+    data = PolicyData(drawn, None, None, 4, 0, 0.3, showing=(shown,))
+    batch = data.batch_at(0, recipe, PartialState())
+    assert batch.showing is not None and len(batch.showing.pixels) == len(batch.pixels) == 8
+    assert batch.showing.chunk is None and batch.showing.places_known is not None
+    assert batch.showing.places_known.any(1).all()
 
 
 def test_one_policy_learns_of_two_hands(episodes: Path, space: Path, tmp_path: Path):

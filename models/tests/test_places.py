@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,11 +30,12 @@ def scene(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scenes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pictures, words and poses: first to the named colour, then to the other."""
+    """Pictures, words and poses: to the colour that is named first, then to the other."""
     random = np.random.default_rng(seed)
     pictures, spots = zip(*(scene(random) for _ in range(count)), strict=True)
     named = random.integers(0, 2, count)
-    words = word_rows([f"go to the {('red', 'blue')[i]} one" for i in named])
+    pairs = [(("red", "blue"), ("blue", "red"))[i] for i in named]
+    words = word_rows([f"put the {thing} one on the {other} one" for thing, other in pairs])
     poses = np.zeros((count, 2, 9), np.float32)
     for row, (spot, first) in enumerate(zip(spots, named, strict=True)):
         poses[row, :, :2] = spot[[first, 1 - first]]
@@ -47,7 +49,7 @@ def scenes(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 def test_new_scenes_are_understood_after_few():
     torch.manual_seed(0)
-    places = Places(PINHOLE).train()
+    places = Places(PINHOLE, SIDE).train()
     pictures, words, poses = scenes(100, 1)
     known = torch.ones(len(pictures), 2, dtype=torch.bool)
     optimiser = torch.optim.AdamW(places.parameters(), 3e-3)
@@ -65,7 +67,7 @@ def test_new_scenes_are_understood_after_few():
 
 
 def test_spots_are_where_the_cells_look():
-    places = Places(PINHOLE).eval()
+    places = Places(PINHOLE, SIDE).eval()
     torch.nn.init.zeros_(places.aside.weight)
     torch.nn.init.zeros_(places.aside.bias)
     picture, words, _ = scenes(1, 0)
@@ -74,6 +76,34 @@ def test_spots_are_where_the_cells_look():
     middles = (np.arange(side) + 0.5) * 2.0 / side - 1.0
     wanted = PINHOLE.on_plane(np.array([[x, y] for y in middles for x in middles]), 0.02)
     assert spots == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_vote_can_lie_on_the_line_to_the_other_place():
+    places = Places(PINHOLE, SIDE).eval()
+    aside, along = torch.zeros(1, 4, 6, 6), torch.zeros(1, 2, 6, 6)
+    best = torch.tensor([[7, 29]])
+    straight = places._spots(aside, along, best, None)[0]
+    along[:, 0] = -1.0
+    moved = places._spots(aside, along, best, None)[0]
+    assert torch.equal(moved[1], straight[1])
+    # Seen from right above, what is a line in the picture is one on the table, too.
+    way = straight[1, 29] - straight[0]
+    far = [cell for cell in range(36) if cell != 29]
+    shift = (moved[0] - straight[0])[far]
+    away = -way[far] / way[far].norm(dim=-1, keepdim=True)
+    assert (shift * away).sum(-1) == pytest.approx(shift.norm(dim=-1), rel=1e-4)
+    assert shift.norm(dim=-1).min() > 0.5 * shift.norm(dim=-1).max() > 0.0
+
+
+def test_hints_are_for_training_alone():
+    places = Places(PINHOLE, SIDE)
+    picture, words, poses = scenes(4, 0)
+    known = torch.ones(4, 2, dtype=torch.bool)
+    votes = places.train()(picture, words)
+    assert votes.hinted is not None
+    alone = places.loss(replace(votes, hinted=None), poses, known)
+    assert places.loss(votes, poses, known) > alone
+    assert places.eval()(picture, words).hinted is None
 
 
 def test_a_moved_picture_tells_where_its_places_were():
@@ -96,7 +126,7 @@ def test_only_known_places_are_learnt():
         seen=torch.zeros(2, 4, 96),
         said=torch.zeros(2, 64),
     )
-    places, wanted = Places(PINHOLE), torch.zeros(2, 2, 9)
+    places, wanted = Places(PINHOLE, SIDE), torch.zeros(2, 2, 9)
     wanted[1] = 5.0
     known = torch.tensor([[True, True], [False, False]])
     assert places.loss(votes, wanted, known) < 2.0

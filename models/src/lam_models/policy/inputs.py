@@ -59,15 +59,16 @@ class Examples(Inputs):
     """Inputs with what is to be learnt from them.
 
     chunk: steps of an end-effector delta (m, rad) and a hand latent, of the first rows.
-    places: those of the same rows or of rows of video after them, too, and which of them can be
-        seen to be there.
+    places: of the same rows, too, and which of them can be seen to be there.
     codes, values: the motion latent, as codes or, of a continuous space, as values, of the last.
+    showing: more rows, of which nothing is learnt but their places.
     """
 
     chunk: Float[Tensor, "labelled steps numbers"] | None = None
     places_known: Bool[Tensor, "placed places"] | None = None
     codes: Int64[Tensor, "moving tokens"] | None = None
     values: Float[Tensor, "moving tokens dim"] | None = None
+    showing: Examples | None = None
 
 
 def word_rows(instructions: Sequence[str]) -> Int64[np.ndarray, "batch words hashes"]:

@@ -35,9 +35,12 @@ NEAR_M = 0.05
 _REMEMBERED_M = 0.003
 # Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
 _NEAR = (2.0, 5.0)
-_CHANNELS = (24, 48, 64)
+_CHANNELS = (32, 48, 64)
 _WORD_WIDTH, _AROUND = 64, 32
-_FARTHEST_CELLS = 2.0  # From a cell to what it votes for.
+_FARTHEST_CELLS = 2.0  # From a cell to what it votes for, and twice as far along a line.
+_FINE = 144  # From this side on, in pixels, cells are of 8 pixels, else of 4.
+# Of the words that are left, where a shape is to be learnt though a colour would do; their weight.
+_HINT, _HINT_WEIGHT = 0.5, 0.3
 # Greatest turn, change of size (its logarithm) and shift (in half sides) of training's pictures.
 _TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
 
@@ -51,12 +54,14 @@ class Votes:
     """chances: logarithms over the cells. spots_m: x, y in the base frame that a cell is for.
 
     seen: of each cell. said: of the instruction.
+    hinted: chances of cells where a few words of the instruction are all there is, in training.
     """
 
     chances: Float[Tensor, "batch places cells"]
     spots_m: Float[Tensor, "batch places cells 2"]
     seen: Float[Tensor, "batch cells channels"]
     said: Float[Tensor, "batch words"]
+    hinted: Float[Tensor, "batch places cells"] | None = None
 
 
 class Places(nn.Module):
@@ -65,26 +70,25 @@ class Places(nn.Module):
     turn: Tensor
     eye_m: Tensor
 
-    def __init__(self, pinhole: Pinhole) -> None:
+    def __init__(self, pinhole: Pinhole, image_size: int) -> None:
         super().__init__()
         first, second, last = _CHANNELS
+        stride = 4 if image_size >= _FINE else 2
         # A cell sees a quarter of the picture's side: with more, scenes are learnt by heart.
         self.see = nn.Sequential(
-            nn.Conv2d(3, first, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(first, second, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(second, last, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(last, last, 3, padding=1),
-            nn.ReLU(),
+            *_looked(3, first, 2 * stride - 1, stride),
+            *_looked(first, second, 3, 2),
+            *_looked(second, last, 3),
+            *_looked(last, last, 3),
         )
         # A plain sum of words: anything deeper learns scenes by heart.
         self.words = nn.Embedding(BUCKETS + 1, _WORD_WIDTH, padding_idx=0)
         nn.init.normal_(self.words.weight, std=0.02)
+        self.divides = nn.Embedding(BUCKETS + 1, 1, padding_idx=0)
+        nn.init.zeros_(self.divides.weight)
         self.norm = nn.LayerNorm(_WORD_WIDTH)
         self.keys = nn.Conv2d(last, PLACES * last, 1)
-        self.asked = nn.Linear(_WORD_WIDTH, PLACES * last)
+        self.asked = nn.ModuleList(nn.Linear(_WORD_WIDTH, last) for _ in range(PLACES))
         self.own = nn.Conv2d(last, PLACES, 1)
         self.around = nn.Sequential(
             nn.Conv2d(last, _AROUND, 3, padding=2, dilation=2),
@@ -93,6 +97,9 @@ class Places(nn.Module):
         )
         self.meant = nn.Linear(_WORD_WIDTH, 2 * _AROUND)
         self.aside = nn.Conv2d(_AROUND, 2 * PLACES, 1)
+        self.along = nn.Conv2d(_AROUND, PLACES, 1)
+        for parameter in self.along.parameters():
+            nn.init.zeros_(parameter)
         self.rest = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(last + _AROUND + _WORD_WIDTH, 64),
@@ -115,29 +122,68 @@ class Places(nn.Module):
         pictures, undo = moved(pictures) if self.training else (pictures, None)
         pictures = (4.0 * (pictures - 0.57)).contiguous(memory_format=torch.channels_last)
         seen = self.see(pictures)
-        said = self.norm(self.words(words).sum((1, 2)))
+        named = self._named(words)
+        said = named.mean(1)
         flat = seen.flatten(2)
         keys = self.keys(seen).flatten(2).unflatten(1, (PLACES, -1))
-        asked = self.asked(said).unflatten(1, (PLACES, 1, -1))
-        chances = (asked @ keys)[:, :, 0] + self.own(seen).flatten(2)
-        # What is around a cell moves its vote only: a thing is pushed from where its goal is not.
+        own = self.own(seen).flatten(2)
+        chances = own + self._matches(keys, named)
+        hinted = None
+        if self.training:
+            some = words * (torch.rand_like(words[..., :1], dtype=own.dtype) < _HINT)
+            hinted = (own + self._matches(keys, self._named(some))).float().log_softmax(-1)
+        # What is around a cell moves its vote only.
         scale, shift = self.meant(said)[:, :, None, None].chunk(2, dim=1)
         around = (self.around(seen) * (1.0 + scale) + shift).relu()
+        aside, along = self.aside(around).float(), self.along(around).float()
         return Votes(
             chances=chances.float().log_softmax(-1),
-            spots_m=self._spots(self.aside(around).float(), undo),
+            spots_m=self._spots(aside, along, chances.argmax(-1), undo),
             seen=torch.cat([flat, around.flatten(2)], dim=1).mT,
             said=said,
+            hinted=hinted,
         )
 
+    def _matches(
+        self,
+        keys: Float[Tensor, "batch places channels cells"],
+        named: Float[Tensor, "batch places width"],
+    ) -> Float[Tensor, "batch places cells"]:
+        asked = torch.stack([ask(named[:, i]) for i, ask in enumerate(self.asked)], dim=1)
+        return (asked[:, :, None] @ keys)[:, :, 0]
+
+    def _named(
+        self, words: Int64[Tensor, "batch words hashes"]
+    ) -> Float[Tensor, "batch places width"]:
+        """What the instruction says of each place.
+
+        What is named before words such as "on" or "into" is where the hand goes first, what is
+        named behind them is where it ends. How far a word divides the one from the other is learnt.
+        """
+        divides = functional.softplus(4.0 * self.divides(words).sum((2, 3)) - 1.5)
+        divides = divides * (words[..., 0] != 0)
+        before = divides.cumsum(1) - divides
+        behind = divides.sum(1, keepdim=True) - before - divides
+        shares = (-torch.stack([before, behind], dim=1)).exp()
+        return self.norm(shares @ self.words(words).sum(2))
+
     def _spots(
-        self, aside: Float[Tensor, "batch twice rows columns"], undo: Undo | None
+        self,
+        aside: Float[Tensor, "batch twice rows columns"],
+        along: Float[Tensor, "batch places rows columns"],
+        best: Int64[Tensor, "batch places"],
+        undo: Undo | None,
     ) -> Float[Tensor, "batch places cells 2"]:
         side = aside.shape[-1]
         middles = (torch.arange(side, device=aside.device) + 0.5) * (2.0 / side) - 1.0
         cells = torch.cartesian_prod(middles, middles).flip(-1)
         aside = aside.flatten(2).unflatten(1, (PLACES, 2)).mT
-        spots = cells + aside.tanh() * (_FARTHEST_CELLS * 2.0 / side)
+        farthest = _FARTHEST_CELLS * 2.0 / side
+        spots = cells + aside.tanh() * farthest
+        # A thing is pushed from where its goal is not: on the line that leads to the other place.
+        other = spots.take_along_dim(best[..., None, None], 2).flip(1)
+        way = functional.normalize(other - spots, dim=-1, eps=0.1)
+        spots = spots + along.flatten(2).tanh()[..., None] * way * (2.0 * farthest)
         if undo is not None:
             spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
         return self._on_table(spots)
@@ -153,6 +199,9 @@ class Places(nn.Module):
         """Of the known ones: of the votes the negative log likelihood, of the rest the error."""
         missed_m = (votes.spots_m - wanted[:, :, None, :2]).abs().sum(-1)
         likely = torch.logsumexp(votes.chances - missed_m / _SPREAD_M, dim=-1)
+        if votes.hinted is not None:
+            guessed = torch.logsumexp(votes.hinted - missed_m.detach() / _SPREAD_M, dim=-1)
+            likely = likely + _HINT_WEIGHT * guessed
         # What a cell sees is asked where the votes should have gone.
         cells = (votes.chances - missed_m / _SPREAD_M).argmax(-1)
         rest = self._read(votes, cells)
@@ -176,6 +225,12 @@ class Places(nn.Module):
             rest(torch.cat([seen[:, i], votes.said], dim=-1)) for i, rest in enumerate(self.rest)
         ]
         return torch.stack(read, dim=1).float()
+
+
+def _looked(before: int, after: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    """Normalised over a batch: most of a picture is table, and things are what differs from it."""
+    conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
+    return conv, nn.BatchNorm2d(after), nn.ReLU()
 
 
 class Ways(nn.Module):

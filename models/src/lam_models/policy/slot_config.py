@@ -26,8 +26,8 @@ class Config:
     """
 
     cameras: tuple[str, ...] = ("front", "wrist")
-    image_size: int = 96
-    channels: tuple[int, ...] = (16, 32, 64)
+    image_size: int = 192
+    channels: tuple[int, ...] = (8, 16, 32, 64)
     blocks: int = 2
     maps: int = 32
     glimpses: int = 8

@@ -7,7 +7,8 @@ after another. Bauer et al. 2025, LAD (2506.14608): the hand is commanded by a l
 that all hands share.
 
 The motion head reads the first slots, a read-out (readouts.py) reads all of them, so that what was
-learnt of video reaches the actions. Either may be without labels in a row, or in all of them.
+learnt of video reaches the actions. Where places are known (places.py), both read the ways there.
+Either may be without labels in a row, or in all of them.
 A delayed chunk begins that many steps after the observation (delay augmentation).
 """
 
@@ -63,7 +64,7 @@ class SlotPolicy(nn.Module):
             heads=c.heads,
         )
         if c.pinhole is not None:
-            self.places, self.ways = Places(c.pinhole), Ways(c.width)
+            self.places, self.ways = Places(c.pinhole, c.image_size), Ways(c.width)
         if c.motion_tokens:
             self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
         self.in_turn = make_in_turn(c, self.backbone)
@@ -76,22 +77,23 @@ class SlotPolicy(nn.Module):
         c = self.config
         if self.training:
             batch = varied(batch, c.shift, c.tint, c.state_noise, still=c.measured)
+            if batch.showing is not None:
+                shown = varied(batch.showing, c.shift, c.tint, c.state_noise, still=c.measured)
+                batch = replace(batch, showing=shown)
         with _quick_attention(batch.pixels.device):
             return self._loss(batch)
 
     def _loss(self, batch: Examples) -> Loss:
-        c, slots = self.config, self._slots(_needed(batch))
-        total, logged = slots.sum() * 0.0, {}
+        c = self.config
+        condition, off = self._with_ways(self._slots(batch), batch)
+        total, logged = condition.sum() * 0.0, {}
         if batch.chunk is not None:
-            labelled = len(batch.chunk)
-            condition, off = self._with_ways(slots[:labelled], batch)
-            loss, parts = self.read_out.loss(condition, batch.chunk)
+            loss, parts = self.read_out.loss(condition[: len(batch.chunk)], batch.chunk)
             total, logged = total + loss, {"action": loss.detach(), **parts}
-            if off is not None:
-                total = total + c.places_weight * off
-                logged["places"] = off.detach()
+        if off is not None:
+            total, logged = total + c.places_weight * off, {**logged, "places": off.detach()}
         if c.motion_tokens and (batch.codes is not None or batch.values is not None):
-            loss, parts = self._motion_loss(slots, batch)
+            loss, parts = self._motion_loss(condition, batch)
             weight = c.motion_weight if batch.chunk is not None else 1.0
             total, logged = total + weight * loss, {**logged, "motion": loss.detach(), **parts}
         return total, logged
@@ -99,43 +101,50 @@ class SlotPolicy(nn.Module):
     def _with_ways(
         self, slots: Float[Tensor, "rows slots width"], inputs: Inputs
     ) -> tuple[Float[Tensor, "rows more width"], Float[Tensor, ""] | None]:
-        """What the read-out reads of the first rows, and what is missed of all known places."""
+        """What the heads read, and what is missed of known places."""
         if self.config.pinhole is None:
             return slots, None
-        rows, off = len(slots), None
+        off = None
         if isinstance(inputs, Examples):
-            poses, off = self._learnt_places(inputs, rows)
+            poses, off = self._told(inputs), self._missed(inputs)
         else:
             poses = self.find(inputs) if inputs.places is None else inputs.places
-        ways = self.ways(poses[:rows].detach(), inputs.state[:rows])
+        ways = self.ways(poses, inputs.state)
         # Every token begins with the ways, so that to follow them needs no attention.
         return torch.cat([slots + ways.sum(1, keepdim=True), ways], dim=1), off
 
-    def find(self, inputs: Inputs, rows: int | None = None) -> Float[Tensor, "rows places 9"]:
+    @torch.no_grad()
+    def find(self, inputs: Inputs) -> Float[Tensor, "batch places 9"]:
         """The poses that the first camera's picture and the words say the hand goes to."""
-        return self.places.poses(self._votes(inputs, rows))
+        return self.places.poses(self._votes(inputs))
 
-    def _votes(self, inputs: Inputs, rows: int | None) -> Votes:
-        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
-        return self.places(pictures, inputs.words[:rows])
+    def _votes(self, inputs: Inputs) -> Votes:
+        return self.places(inputs.pixels[:, 0].movedim(-1, 1).float().div(255.0), inputs.words)
 
-    def _learnt_places(
-        self, batch: Examples, rows: int
-    ) -> tuple[Float[Tensor, "placed places 9"], Float[Tensor, ""] | None]:
-        """Places as they would be remembered, and what is missed of all that can be seen."""
+    def _told(self, batch: Examples) -> Float[Tensor, "batch places 9"]:
+        """Places as they would be remembered; of the last rows, where they are not told, as found.
+
+        Whoever is told the truth where it can be seen learns to go where it is told.
+        """
+        found = self.find(batch)
         if batch.places is None or batch.places_known is None:
-            return self.find(batch, rows), None
-        wanted, known = batch.places, batch.places_known
-        votes = self._votes(batch, len(wanted))
-        poses, off = self.places.poses(votes), self.places.loss(votes, wanted, known)
+            return found
+        wanted, rows = batch.places, len(batch.places)
+        poses, state = found[:rows], batch.state[:rows, :3]
         if self.training:
-            # Whoever is told the truth learns to go where it is told.
             wanted = as_seen(wanted)
-            poses = torch.where(known[..., None], wanted, poses)
-        return remembered(poses, wanted, batch.state[: len(wanted), :3]), off
+            poses = torch.where(batch.places_known[..., None], wanted, poses)
+        return torch.cat([remembered(poses, wanted, state), found[rows:]])
 
-    def _motion_loss(self, slots: Float[Tensor, "batch slots width"], batch: Examples) -> Loss:
-        found = self.motion(slots[:, : self.config.motion_tokens])
+    def _missed(self, batch: Examples) -> Float[Tensor, ""] | None:
+        """Of the places that rows show; of rows for that alone, where there are any."""
+        shown = batch.showing or batch
+        if shown.places is None or shown.places_known is None:
+            return None
+        return self.places.loss(self._votes(shown), shown.places, shown.places_known)
+
+    def _motion_loss(self, condition: Float[Tensor, "batch more width"], batch: Examples) -> Loss:
+        found = self.motion(condition[:, : self.config.motion_tokens])
         if batch.codes is None:
             assert batch.values is not None
             return functional.smooth_l1_loss(found[-len(batch.values) :], batch.values), {}
@@ -163,7 +172,7 @@ class SlotPolicy(nn.Module):
         condition, _ = self._with_ways(slots, inputs)
         chunk = self.read_out.read(condition, noise)
         tokens = self.config.motion_tokens
-        codes = self.motion(slots[:, :tokens]).argmax(-1) if self.config.motion_codes else None
+        codes = self.motion(condition[:, :tokens]).argmax(-1) if self.config.motion_codes else None
         return chunk, codes
 
     @classmethod
@@ -233,14 +242,6 @@ class SlotPolicy(nn.Module):
         if self._spec is None:
             raise UserError("a policy acts only when it was opened from a folder")
         return self._spec
-
-
-def _needed(batch: Examples) -> Inputs:
-    """Without the rows of video that tell of places alone: nobody reads their slots."""
-    if batch.chunk is None or batch.codes is not None or batch.values is not None:
-        return batch
-    rows = len(batch.chunk)
-    return Inputs(batch.pixels[:rows], batch.state[:rows], batch.words[:rows], batch.delay[:rows])
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[object]:

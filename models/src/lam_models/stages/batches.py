@@ -41,16 +41,28 @@ def to_batch(
 
 def to_device(batch: Batch, device: torch.device | str) -> Batch:
     """The batch, any dataclass, with all its tensors there; itself where they are there already."""
-    tensors = batch_tensors(batch)
-    if all(tensor.device.type == torch.device(device).type for tensor in tensors.values()):
+    tensors = batch_tensors(batch).values()
+    if all(tensor.device.type == torch.device(device).type for tensor in tensors):
         return batch
+    sent: dict[str, Any] = {}
+    for name, value in vars(batch).items():
+        if isinstance(value, Tensor):
+            sent[name] = _send(value, device)
+        elif dataclasses.is_dataclass(value):
+            sent[name] = to_device(value, device)
     content: Any = batch
-    return dataclasses.replace(content, **{k: _send(v, device) for k, v in tensors.items()})
+    return dataclasses.replace(content, **sent)
 
 
 def batch_tensors(batch: object) -> dict[str, Tensor]:
-    """The tensors that the batch has, by name."""
-    return {k: v for k, v in vars(batch).items() if isinstance(v, Tensor)}
+    """The tensors that the batch has, by name; those of a batch within it with both names."""
+    found: dict[str, Tensor] = {}
+    for name, value in vars(batch).items():
+        if isinstance(value, Tensor):
+            found[name] = value
+        elif dataclasses.is_dataclass(value):
+            found |= {f"{name}.{k}": v for k, v in batch_tensors(value).items()}
+    return found
 
 
 def _send(tensor: Tensor, device: torch.device | str) -> Tensor:

@@ -75,6 +75,7 @@ def finetune(settings: FinetuneSettings) -> Path:
         chunk_steps=config.chunk_steps,
         greatest_delay=config.greatest_delay,
         video_share=0.5,
+        showing=() if config.pinhole is None else (lessons.learnt.showing_places(),),
     )
     validate = mean_loss(lambda: data.validation_batches(recipe, here))
     with Ahead(lambda step: data.batch_at(step, recipe, here)) as batch_at:

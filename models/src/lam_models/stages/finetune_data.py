@@ -41,6 +41,14 @@ class Weighted(Drawn):
         self._ends = np.cumsum(np.concatenate(weights))
         self.epoch = max(1, round(float(self._ends[-1])))
 
+    def _only(self, kept: Bool[np.ndarray, " rows"]) -> Drawn:
+        weights = np.diff(self._ends, prepend=0.0)[kept]
+        less = super()._only(kept)
+        assert isinstance(less, Weighted)
+        less._ends = np.cumsum(weights)
+        less.epoch = max(1, round(float(weights.sum())))
+        return less
+
     def at(self, step: int, size: int, seed: int, rank: int, ranks: int) -> Int64[np.ndarray, " n"]:
         """As Drawn.at."""
         places = np.arange(step * size, (step + 1) * size)[rank::ranks]

@@ -147,7 +147,11 @@ def _recipe(settings: PolicySettings, config: Config) -> Recipe:
 
 def _data(settings: PolicySettings, config: Config, material: Material) -> PolicyData:
     labelled, held = split(material.labelled, settings.episodes, settings.validation, settings.seed)
-    videos, held_videos = split(material.videos, 0, settings.validation, settings.seed)
+    moving = [one for one in material.videos if one.motion is not None]
+    videos, held_videos = split(moving, 0, settings.validation, settings.seed)
+    telling = [one for one in material.videos if one.waypoints is not None]
+    placed, _ = split(telling, 0, settings.validation, settings.seed)
+    showing = [one.showing_places() for one in (labelled, placed) if one is not None]
     return PolicyData(
         labelled=labelled,
         videos=videos,
@@ -155,6 +159,7 @@ def _data(settings: PolicySettings, config: Config, material: Material) -> Polic
         chunk_steps=config.chunk_steps,
         greatest_delay=config.greatest_delay,
         video_share=settings.video_share,
+        showing=tuple(one for one in showing if len(one)) if config.pinhole is not None else (),
     )
 
 

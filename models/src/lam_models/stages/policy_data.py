@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from lam_models.data.split import evenly_spread, split_episodes
 from lam_models.policy.inputs import Examples
@@ -36,6 +37,20 @@ class Drawn:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def showing_places(self) -> Drawn:
+        """Of these rows the ones at which a camera sees a place that the hand goes to."""
+        shown = np.zeros(len(self), bool)
+        for index, one in enumerate(self.demonstrations):
+            mine = self._which == index
+            if one.waypoints is not None:
+                shown[mine] = one.places(self._rows[mine])[1].any(1)
+        return self._only(shown)
+
+    def _only(self, kept: Bool[np.ndarray, " rows"]) -> Drawn:
+        less = copy(self)
+        less._which, less._rows = self._which[kept], self._rows[kept]
+        return less
 
     def gather(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """Of one column of each of the demonstrations, the rows that are drawn."""
@@ -116,6 +131,8 @@ class PolicyData:
     """labelled, videos: to learn from, either may be None; held: for validation.
 
     video_share: of each batch, where there are both. greatest_delay: in steps.
+    showing: rows that tell of places alone, each a batch more a step. In most rows of
+        demonstrations a place is passed or hidden, and they teach few of what a camera shows.
     """
 
     labelled: Drawn | None
@@ -124,6 +141,7 @@ class PolicyData:
     chunk_steps: int
     greatest_delay: int
     video_share: float
+    showing: tuple[Drawn, ...] = ()
 
     def batch_at(self, step: int, recipe: Recipe, here: PartialState) -> Examples:
         """This process's share of the batch of a step."""
@@ -147,7 +165,12 @@ class PolicyData:
         if self.videos is not None:
             numbers = self.videos.at(step, of_videos, seed, rank, ranks)
             parts.append(self.videos.examples(numbers, motion=True))
-        return to_device(_joined(parts), here.device or "cpu")
+        batch = _joined(parts)
+        if self.showing:
+            size = max(ranks, recipe.batch_size // len(self.showing))
+            shown = [one.examples(one.at(step, size, seed, rank, ranks)) for one in self.showing]
+            batch = replace(batch, showing=_joined(shown))
+        return to_device(batch, here.device or "cpu")
 
     def validation_batches(self, recipe: Recipe, here: PartialState) -> Iterator[Examples]:
         """The same rows each time, spread over the episodes kept."""

@@ -1,8 +1,8 @@
 """What each frame of a demonstration was heading for: rows at which its hand arrived and ended.
 
-The first is where the arm slows down for the first time, or where the hand begins to close; ahead
-of it a camera still sees what the hand goes for. The last is where the hand moves again, as to let
-go, or the end.
+The first is where the arm slows down for the first time, and then is slowest, or where the hand
+closes; while it is neither slow nor closing, a camera still sees what it goes for. The last is
+where the hand moves again, as to let go, or the end.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from jaxtyping import Bool, Float, Int64
 # that was recorded, and one that was read from video and never stands quite still.
 LEAST_CHANGE, LEAST_CHANGE_READ = 0.02, 0.15
 _STILL_ROWS = 3  # Before a motion that counts as a new one.
+_SOON_ROWS = 10  # After the arm slows down: what the hand does then, it came for.
 # Of an episode's nearly greatest speed: so fast it was under way, so slow it has arrived.
-_UNDER_WAY, _ARRIVED = 0.6, 0.3
+_UNDER_WAY, _ARRIVED = 0.6, 0.35
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,27 @@ def find_waypoints(
     known = np.ones((len(steps_m), 2), bool)
     for start, stop in spans:
         moments = _moments(hands[start:stop], least_change)
-        arrived = _arrival(np.linalg.norm(steps_m[start:stop], axis=1))
-        first = min([arrived, *(begin for begin, _ in moments)])
+        slow, arrived = _arrival(np.linalg.norm(steps_m[start:stop], axis=1))
+        first = min([slow, *(begin for begin, _ in moments)])
         last = moments[-1][0] if len(moments) > 1 else stop - start - 1
         # While it closes, the hand still comes nearer.
-        place = moments[0][1] if moments else first
+        closes = bool(moments) and moments[0][0] < slow + _SOON_ROWS
+        place = moments[0][1] if closes else arrived
         rows[start:stop] = start + min(place, last), start + last
         known[start + first + 1 : stop, 0] = False
     return Waypoints(rows, known)
 
 
-def _arrival(speeds: Float[np.ndarray, " rows"]) -> int:
-    """The first row that is slow after a fast one, or the last row."""
+def _arrival(speeds: Float[np.ndarray, " rows"]) -> tuple[int, int]:
+    """The first row that is slow after a fast one, and the slowest before it speeds up again."""
     smooth = np.convolve(speeds, np.full(3, 1 / 3), "same")
     top = np.quantile(smooth, 0.9)
     was_fast = np.maximum.accumulate(smooth) > _UNDER_WAY * top
     slow = np.flatnonzero(was_fast & (smooth < _ARRIVED * top))
-    return int(slow[0]) if len(slow) else len(speeds) - 1
+    if not len(slow):
+        return len(speeds) - 1, len(speeds) - 1
+    slower = np.diff(smooth[slow[0] :], append=np.inf) < 0.0
+    return int(slow[0]), int(slow[0] + np.argmin(slower))
 
 
 def _moments(hands: Float[np.ndarray, "rows latent"], least_change: float) -> list[tuple[int, int]]:

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The demo's policy from nothing: simulated video -> latent-action model -> latent policy -> a few
+# labelled episodes -> policy folder, and how often it succeeds. Two cores, under 90 minutes. Each
+# line is one command that reads folders, writes one and shows its progress; run it again and it
+# goes on where it was.
+# usage: models/runs/demo.sh [FOLDER]
+set -euo pipefail
+out=${1:-out/demo_policy}
+mkdir -p "$out"
+resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }
+data() { lam data generate --task all --difficulty 0 --size 192 --out "$@"; }
+
+# What a robot shows (video without actions), and what a person taught it (100 episodes a task).
+[ -d "$out/videos" ] || data "$out/videos" --episodes 1500 --seed 1000 --without-actions
+[ -d "$out/labelled" ] || data "$out/labelled" --episodes 500 --seed 1
+
+# LAPA: codes of the motion in the video, learnt of pictures alone.
+[ -d "$out/lapa" ] ||
+  lam fit lapa "$out/videos" --camera front --steps 1500 --out "$out/lapa" $(resumed "$out/lapa")
+lam label "$out/lapa" "$out/videos"
+
+# Where the hand goes in the video, read by what the labelled episodes teach.
+[ -d "$out/idm" ] || lam fit-idm "$out/labelled" --out "$out/idm" $(resumed "$out/idm")
+lam label-actions "$out/idm" "$out/videos"
+
+# One policy learns both of the video, and its actions of the labelled episodes alone.
+[ -d "$out/trained" ] ||
+  lam fit-actions "$out/labelled" --video "$out/videos" --motion lapa --places-of-video \
+    --steps 4000 --out "$out/trained" $(resumed "$out/trained")
+[ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
+lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 50 \
+  --out "$out/results"

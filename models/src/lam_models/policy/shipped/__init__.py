@@ -1,0 +1,16 @@
+"""The trained policy that comes with this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lam_models.command import UserError
+
+_FOLDER = Path(__file__).parent / "table"
+
+
+def shipped_policy() -> Path:
+    """Its folder. UserError where this installation has none."""
+    if not (_FOLDER / "config.json").is_file():
+        raise UserError(f"no trained policy is shipped here: {_FOLDER} holds no config.json")
+    return _FOLDER
