@@ -13,6 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
+from lam_bringup.demo_policy_node import PolicyClient
 from lam_bringup.demo_report import Outcome, Plan
 from lam_bringup.demo_video import Recording
 from lam_models.command import UserError
@@ -27,10 +28,16 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class DemoNode:
     """Runs episodes one after the other. `alive` says whether what was launched still runs.
 
+    with_policy: a policy is launched, too, and told what to do; else an expert does it unasked.
     Used as a context manager, which owns rclpy for its time.
     """
 
-    def __init__(self, alive: Callable[[], str], view: Callable[[str, bytes], None] | None) -> None:
+    def __init__(
+        self,
+        alive: Callable[[], str],
+        view: Callable[[str, bytes], None] | None,
+        with_policy: bool = False,
+    ) -> None:
         # Ctrl-C is to raise KeyboardInterrupt here, as in any program.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self._alive, self._view = alive, view
@@ -38,6 +45,7 @@ class DemoNode:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._reset = self._node.create_client(ResetWorld, "reset_world")
+        self._policy = PolicyClient(self._node, self._spin_until) if with_policy else None
         self._info = EpisodeInfo()
         self._truth = WorldTruth()
         self._episode_id = ""
@@ -58,6 +66,8 @@ class DemoNode:
 
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown()
+        if self._policy:
+            self._policy.close()
         self._node.destroy_node()
         rclpy.shutdown()
 
@@ -85,8 +95,10 @@ class DemoNode:
             self._executor.spin_once(timeout_sec=0.1)
         return True
 
-    def wait_for_simulator(self, timeout_s: float) -> None:
-        """UserError where no simulator answers in time."""
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """UserError where no simulator answers in time, or the policy is not at work in its own."""
+        if self._policy:
+            self._policy.wait_until_active()
         if not self._spin_until(self._reset.service_is_ready, timeout_s):
             raise UserError(f"no simulator offered /reset_world within {timeout_s:g} s")
 
@@ -99,7 +111,7 @@ class DemoNode:
     ) -> tuple[Outcome, Recording]:
         """One episode from reset to success, the task's own time limit, or `timeout_s`.
 
-        UserError where the simulator refuses the episode.
+        UserError where the simulator or the policy refuses the episode.
         """
         self._recording, self._episode_id = Recording(), ""
         request = ResetWorld.Request(
@@ -112,16 +124,21 @@ class DemoNode:
         if response is None or not response.success:
             raise UserError(response.message if response else "the reset failed")
         self._episode_id = response.episode_id
+        if self._policy:
+            self._policy.begin(response.instruction)
 
         def ended() -> bool:
             progress(response.instruction, self._elapsed_s())
             ours = self._info.episode_id == self._episode_id
-            return ours and self._info.state != EpisodeInfo.STATE_RUNNING
+            over = ours and self._info.state != EpisodeInfo.STATE_RUNNING
+            return over or bool(self._policy and self._policy.fault())
 
         in_time = self._spin_until(ended, timeout_s)
         elapsed_s = self._elapsed_s()
         self._spin_until(lambda: False, AFTERGLOW_S)
         outcome = self._judge(plan, in_time, timeout_s)
+        if self._policy:
+            self._policy.end()
         recording, self._episode_id = self._recording, ""
         return replace(
             outcome, instruction=response.instruction, elapsed_s=round(elapsed_s, 2)
@@ -140,9 +157,12 @@ class DemoNode:
 
     def _judge(self, plan: Plan, in_time: bool, timeout_s: float) -> Outcome:
         fronts, wrists = len(self._recording.front), len(self._recording.wrist)
-        succeeded = in_time and self._info.state == EpisodeInfo.STATE_SUCCEEDED
+        ours = self._info.episode_id == self._episode_id
+        succeeded = in_time and ours and self._info.state == EpisodeInfo.STATE_SUCCEEDED
         reason = ""
-        if not in_time:
+        if self._policy and not succeeded and (fault := self._policy.fault()):
+            reason = fault
+        elif not in_time:
             reason = f"not over after {timeout_s:g} s"
         elif not succeeded:
             reason = "the task's time limit passed"

@@ -120,13 +120,14 @@ def _result(outcome: Outcome) -> str:
     return f"{word} after {outcome.elapsed_s:.1f} s, {frames}"
 
 
-def write_success(folder: Path, outcomes: Sequence[Outcome]) -> None:
-    """success.json for programs and success.md for people."""
+def write_success(folder: Path, outcomes: Sequence[Outcome], policy: str) -> None:
+    """success.json for programs and success.md for people. policy: its folder, or "expert"."""
     good = sum(outcome.succeeded for outcome in outcomes)
     episodes = [{**asdict(outcome.plan), **asdict(outcome)} for outcome in outcomes]
     for episode in episodes:
         del episode["plan"]
-    summary = {"episodes": len(outcomes), "succeeded": good, "runs": episodes}
+    counts = {"episodes": len(outcomes), "succeeded": good}
+    summary = {"policy": policy, **counts, "runs": episodes}
     (folder / "success.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = [
         f"| {o.plan.number} | {o.plan.task} | {o.plan.hand} | {o.plan.seed} | {o.instruction} "
@@ -137,5 +138,6 @@ def write_success(folder: Path, outcomes: Sequence[Outcome]) -> None:
         "| # | task | hand | seed | instruction | time [s] | result |",
         "|--:|---|---|--:|---|--:|---|",
     ]
-    text = [f"{good} of {len(outcomes)} episodes succeeded.", "", *head, *rows]
+    said = [f"{good} of {len(outcomes)} episodes succeeded.", "", f"Policy: {policy}", ""]
+    text = [*said, *head, *rows]
     (folder / "success.md").write_text("\n".join(text) + "\n")

@@ -36,12 +36,13 @@ HOLD_S = 1.0
 
 @dataclass(frozen=True)
 class Caption:
-    """What is said about an episode. `succeeded` is None where it never ran."""
+    """What is said about an episode. driver: "policy" or "expert"."""
 
     number: int
     count: int
     task: str
     hand: str
+    driver: str
     instruction: str
     seed: int
     succeeded: bool
@@ -113,7 +114,8 @@ def _frame_around(caption: Caption, done: bool) -> Pixels:
     instruction = f"“{caption.instruction}”"
     font = _largest_font(draw, instruction, WIDTH - 2 * MARGIN - 220)
     draw.text((MARGIN + 4, top + 14), instruction, TEXT, font, anchor="lm")
-    line = f"{words(caption.task)}   ·   {words(caption.hand)}   ·   seed {caption.seed}"
+    facts = (words(caption.task), words(caption.hand), f"seed {caption.seed}", caption.driver)
+    line = "   ·   ".join(facts)
     draw.text((MARGIN + 4, top + 46), line, FAINT, _font(20))
     if done and caption.succeeded:
         _chip(draw, WIDTH - MARGIN, top, f"success  {caption.elapsed_s:.1f} s", GREEN)

@@ -8,9 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
-from lam_bringup.demo import HANDS, TASKS, make_plans
 from lam_bringup.demo_report import Outcome, Plan, Reporter, write_success
-from lam_models.command import UserError
 
 PLANS = [Plan(1, "reach", "five_finger", 3), Plan(2, "stack", "parallel_gripper", 4)]
 OUTCOMES = [
@@ -19,26 +17,16 @@ OUTCOMES = [
 ]
 
 
-def test_ten_episodes_use_every_task_with_every_hand():
-    plans = make_plans(10, 5, TASKS, HANDS)
-    assert {(plan.task, plan.hand) for plan in plans} == {(t, h) for t in TASKS for h in HANDS}
-    assert [plan.seed for plan in plans] == list(range(5, 15))
-    assert [plan.number for plan in plans] == list(range(1, 11))
-
-
-def test_no_episodes_is_a_mistake():
-    with pytest.raises(UserError, match="--episodes is 0"):
-        make_plans(0, 0, TASKS, HANDS)
-
-
 def test_success_files(tmp_path):
-    write_success(tmp_path, OUTCOMES)
+    write_success(tmp_path, OUTCOMES, "a/folder")
     written = json.loads((tmp_path / "success.json").read_text())
     assert (written["episodes"], written["succeeded"]) == (2, 1)
+    assert written["policy"] == "a/folder"
     assert written["runs"][1]["reason"] == "the task's time limit passed"
     assert written["runs"][0]["task"] == "reach"
     text = (tmp_path / "success.md").read_text()
     assert text.startswith("1 of 2 episodes succeeded.")
+    assert "a/folder" in text
     assert text.count("\n|") == 4
 
 

@@ -24,7 +24,17 @@ from lam_bringup.demo_video import (
 )
 from lam_models.data.video import VideoFile, check_whole
 
-CAPTION = Caption(1, 2, "pick_place", "five_finger", "put the cube in the bowl", 7, True, 1.2)
+CAPTION = Caption(
+    number=1,
+    count=2,
+    task="pick_place",
+    hand="five_finger",
+    driver="policy",
+    instruction="put the cube in the bowl",
+    seed=7,
+    succeeded=True,
+    elapsed_s=1.2,
+)
 
 
 def jpeg(level: int) -> bytes:
