@@ -26,7 +26,7 @@ lam label-actions "$out/idm" "$out/videos"
 # One policy learns both of the video, and its actions of the labelled episodes alone.
 [ -d "$out/trained" ] ||
   lam fit-actions "$out/labelled" --video "$out/videos" --motion lapa --places-of-video \
-    --steps 4000 --out "$out/trained" $(resumed "$out/trained")
+    --steps 3200 --out "$out/trained" $(resumed "$out/trained")
 [ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
 lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 50 \
   --out "$out/results"

@@ -53,7 +53,7 @@ def test_new_scenes_are_understood_after_few():
     pictures, words, poses = scenes(100, 1)
     known = torch.ones(len(pictures), 2, dtype=torch.bool)
     optimiser = torch.optim.AdamW(places.parameters(), 3e-3)
-    for _ in range(100):
+    for _ in range(200):
         rows = torch.randint(0, len(pictures), (16,))
         optimiser.zero_grad()
         places.loss(places(pictures[rows], words[rows]), poses[rows], known[rows]).backward()

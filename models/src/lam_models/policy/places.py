@@ -35,7 +35,7 @@ NEAR_M = 0.05
 _REMEMBERED_M = 0.003
 # Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
 _NEAR = (2.0, 5.0)
-_CHANNELS = (32, 48, 64)
+_FINE_CHANNELS, _CHANNELS = 12, (32, 48, 64)
 _WORD_WIDTH, _AROUND = 64, 32
 _FARTHEST_CELLS = 2.0  # From a cell to what it votes for, and twice as far along a line.
 _FINE = 144  # From this side on, in pixels, cells are of 8 pixels, else of 4.
@@ -73,10 +73,9 @@ class Places(nn.Module):
     def __init__(self, pinhole: Pinhole, image_size: int) -> None:
         super().__init__()
         first, second, last = _CHANNELS
-        stride = 4 if image_size >= _FINE else 2
         # A cell sees a quarter of the picture's side: with more, scenes are learnt by heart.
         self.see = nn.Sequential(
-            *_looked(3, first, 2 * stride - 1, stride),
+            First(first, fine=image_size >= _FINE),
             *_looked(first, second, 3, 2),
             *_looked(second, last, 3),
             *_looked(last, last, 3),
@@ -231,6 +230,26 @@ def _looked(before: int, after: int, kernel: int, stride: int = 1) -> tuple[nn.M
     """Normalised over a batch: most of a picture is table, and things are what differs from it."""
     conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
     return conv, nn.BatchNorm2d(after), nn.ReLU()
+
+
+class First(nn.Module):
+    """Picture to a quarter of its side, or to half; `fine`: colours at once, edges in two steps.
+
+    What takes two steps shows shapes, and is slower to be learnt than colours are.
+    """
+
+    def __init__(self, channels: int, fine: bool) -> None:
+        super().__init__()
+        half = channels // 2
+        self.at_once = nn.Sequential(*_looked(3, half, 7 if fine else 5, 4 if fine else 2))
+        middle = _FINE_CHANNELS if fine else 3
+        self.before = nn.Sequential(*(_looked(3, middle, 5, 2) if fine else ()))
+        self.in_steps = nn.Sequential(*_looked(middle, channels - half, 3, 2))
+
+    def forward(
+        self, x: Float[Tensor, "batch 3 side side"]
+    ) -> Float[Tensor, "batch channels smaller smaller"]:
+        return torch.cat([self.at_once(x), self.in_steps(self.before(x))], dim=1)
 
 
 class Ways(nn.Module):

@@ -23,6 +23,7 @@ class Config:
     greatest_delay: steps by which a chunk may begin after its observation.
     shift, tint, state_noise: as views.varied takes them.
     motion_weight, places_weight: of their losses beside that of the actions.
+    places_rate: how much faster than all else places are learnt.
     """
 
     cameras: tuple[str, ...] = ("front", "wrist")
@@ -42,6 +43,7 @@ class Config:
     latent_dim: int = 32
     pinhole: Pinhole | None = None
     places_weight: float = 0.3
+    places_rate: float = 2.5
     motion_tokens: int = 0
     motion_codes: int = 0
     motion_dim: int = 0
@@ -50,14 +52,14 @@ class Config:
     shift: float = 0.03
     tint: float = 0.0
     state_noise: float = 0.003
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     warmup_steps: int = 100
     final_rate: float = 0.02
     ema_decay: float = 0.995
     batch_size: int = 64
-    steps: int = 8000
+    steps: int = 4000
     vlm: Vlm | None = None
 
     @property

@@ -72,6 +72,10 @@ class SlotPolicy(nn.Module):
         self._spec: Spec | None = None
         self._seen: tuple[Tensor, Tensor] | None = None
 
+    def rate_share(self, parameter: str) -> float:
+        """Of the learning rate."""
+        return self.config.places_rate if parameter.startswith("places.") else 1.0
+
     def loss(self, batch: Examples) -> Loss:
         """Of whatever the batch knows; what it does not know costs nothing."""
         c = self.config

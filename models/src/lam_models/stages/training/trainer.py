@@ -191,7 +191,7 @@ def _start(precision: Precision) -> Accelerator:
 
 
 def _make_optimiser(module: Loss, recipe: Recipe) -> torch.optim.Optimizer:
-    """A model may say by `rate_share(name)` which of its parameters learn more slowly."""
+    """A model may say by `rate_share(name)` which of its parameters learn slower or faster."""
     share_of = getattr(module.model, "rate_share", lambda name: 1.0)
     parameters = {n: p for n, p in module.model.named_parameters() if p.requires_grad}
     shares = {name: float(share_of(name)) for name in parameters}
