@@ -19,14 +19,10 @@ data() { lam data generate --task all --difficulty 0 --size 192 --out "$@"; }
   lam fit lapa "$out/videos" --camera front --steps 1500 --out "$out/lapa" $(resumed "$out/lapa")
 lam label "$out/lapa" "$out/videos"
 
-# Where the hand goes in the video, read by what the labelled episodes teach.
-[ -d "$out/idm" ] || lam fit-idm "$out/labelled" --out "$out/idm" $(resumed "$out/idm")
-lam label-actions "$out/idm" "$out/videos"
-
-# One policy learns both of the video, and its actions of the labelled episodes alone.
+# One policy learns these codes of the video, and its actions of the labelled episodes alone.
 [ -d "$out/trained" ] ||
-  lam fit-actions "$out/labelled" --video "$out/videos" --motion lapa --places-of-video \
-    --steps 3200 --out "$out/trained" $(resumed "$out/trained")
+  lam fit-actions "$out/labelled" --video "$out/videos" --steps 3200 \
+    --out "$out/trained" $(resumed "$out/trained")
 [ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
 lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 50 \
   --out "$out/results"

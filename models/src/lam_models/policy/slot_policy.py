@@ -113,32 +113,34 @@ class SlotPolicy(nn.Module):
             poses, off = self._told(inputs), self._missed(inputs)
         else:
             poses = self.find(inputs) if inputs.places is None else inputs.places
-        ways = self.ways(poses, inputs.state)
+        ways = self.ways(poses, inputs.state[: len(poses)])
+        # Video without poses says no ways.
+        ways = functional.pad(ways, (0, 0, 0, 0, 0, len(slots) - len(ways)))
         # Every token begins with the ways, so that to follow them needs no attention.
         return torch.cat([slots + ways.sum(1, keepdim=True), ways], dim=1), off
 
     @torch.no_grad()
-    def find(self, inputs: Inputs) -> Float[Tensor, "batch places 9"]:
+    def find(self, inputs: Inputs, rows: int | None = None) -> Float[Tensor, "rows places 9"]:
         """The poses that the first camera's picture and the words say the hand goes to."""
-        return self.places.poses(self._votes(inputs))
+        return self.places.poses(self._votes(inputs, rows))
 
-    def _votes(self, inputs: Inputs) -> Votes:
-        return self.places(inputs.pixels[:, 0].movedim(-1, 1).float().div(255.0), inputs.words)
+    def _votes(self, inputs: Inputs, rows: int | None = None) -> Votes:
+        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
+        return self.places(pictures, inputs.words[:rows])
 
-    def _told(self, batch: Examples) -> Float[Tensor, "batch places 9"]:
-        """Places as they would be remembered; of the last rows, where they are not told, as found.
+    def _told(self, batch: Examples) -> Float[Tensor, "placed places 9"]:
+        """Places as they would be remembered, of the first rows, of which they are known.
 
         Whoever is told the truth where it can be seen learns to go where it is told.
         """
-        found = self.find(batch)
         if batch.places is None or batch.places_known is None:
-            return found
+            return self.find(batch)
         wanted, rows = batch.places, len(batch.places)
-        poses, state = found[:rows], batch.state[:rows, :3]
+        poses = self.find(batch, rows)
         if self.training:
             wanted = as_seen(wanted)
             poses = torch.where(batch.places_known[..., None], wanted, poses)
-        return torch.cat([remembered(poses, wanted, state), found[rows:]])
+        return remembered(poses, wanted, batch.state[:rows, :3])
 
     def _missed(self, batch: Examples) -> Float[Tensor, ""] | None:
         """Of the places that rows show; of rows for that alone, where there are any."""
