@@ -12,7 +12,7 @@ resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }
 [ -f "$out/before/results.json" ] ||
   lam eval --ros --policy "$policy" "${new[@]}" --episodes 30 --out "$out/before"
 lam data record "${new[@]}" --episodes 20 --out "$out/recordings"
-[ -d "$out/data" ] || lam data from-bags "$out/recordings" --size 96 --out "$out/data"
+[ -d "$out/data" ] || lam data from-bags "$out/recordings" --size 192 --out "$out/data"
 lam data check "$out/data"
 [ -d "$out/policy" ] ||
   lam finetune --policy "$policy" --data "$out/data" --out "$out/policy" $(resumed "$out/policy")
