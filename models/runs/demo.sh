@@ -21,7 +21,7 @@ lam label "$out/lapa" "$out/videos"
 
 # One policy learns these codes of the video, and its actions of the labelled episodes alone.
 [ -d "$out/trained" ] ||
-  lam fit-actions "$out/labelled" --video "$out/videos" --steps 3200 \
+  lam fit-actions "$out/labelled" --video "$out/videos" --steps 3000 \
     --out "$out/trained" $(resumed "$out/trained")
 [ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
 lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 50 \

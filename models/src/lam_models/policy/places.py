@@ -25,6 +25,7 @@ from lam_models.sense.pinhole import Pinhole
 
 # Where the hand arrives first, and where it lets go or ends.
 PLACES = 2
+TOLD = PLACES + 1
 # Votes are for places of this height, where things are held.
 _PLANE_M = 0.02
 _SPREAD_M = 0.02  # Of a vote, along each axis.
@@ -257,26 +258,34 @@ class Ways(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        told = 3 * len(_NEAR) + 2 * POSE_FEATURES - 3
+        numbers = 3 * len(_NEAR) + 2 * POSE_FEATURES - 3
         self.tokens = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(told, 2 * width),
+                nn.Linear(numbers, 2 * width),
                 nn.GELU(),
                 nn.Linear(2 * width, 2 * width),
                 nn.GELU(),
                 nn.Linear(2 * width, width),
             )
-            for _ in range(PLACES)
+            for _ in range(TOLD)
         )
 
     def forward(
-        self, poses: Poses, state: Float[Tensor, "batch 9"]
-    ) -> Float[Tensor, "batch places width"]:
+        self, poses: Float[Tensor, "batch told 9"], state: Float[Tensor, "batch 9"]
+    ) -> Float[Tensor, "batch told width"]:
         way = (poses[..., :3] - state[:, None, :3]) / _UNIT_M
         near = [(stretch * way).tanh() for stretch in _NEAR]
-        turn = state[:, None, 3:].expand(-1, PLACES, -1)
-        told = torch.cat([way, *near, poses[..., 3:], turn], dim=-1)
-        return torch.stack([token(told[:, i]) for i, token in enumerate(self.tokens)], dim=1)
+        turn = state[:, None, 3:].expand(-1, TOLD, -1)
+        numbers = torch.cat([way, *near, poses[..., 3:], turn], dim=-1)
+        return torch.stack([token(numbers[:, i]) for i, token in enumerate(self.tokens)], dim=1)
+
+
+def told(poses: Poses, found: Poses | None = None) -> Float[Tensor, "batch told 9"]:
+    """TOLD poses: PLACES of them, and where the first is as far as can be seen now.
+
+    A thing that is pushed leaves the place where it was met.
+    """
+    return torch.cat([poses, (poses if found is None else found)[:, :1]], dim=1)
 
 
 def remembered(found: Poses, before: Poses, position: Float[Tensor, "batch 3"]) -> Poses:

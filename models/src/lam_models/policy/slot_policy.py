@@ -30,7 +30,7 @@ from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
 from lam_models.policy.inputs import Examples, Inputs, observed
-from lam_models.policy.places import Places, Votes, Ways, as_seen, remembered
+from lam_models.policy.places import Places, Votes, Ways, as_seen, remembered, told
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
@@ -112,7 +112,7 @@ class SlotPolicy(nn.Module):
         if isinstance(inputs, Examples):
             poses, off = self._told(inputs), self._missed(inputs)
         else:
-            poses = self.find(inputs) if inputs.places is None else inputs.places
+            poses = told(self.find(inputs)) if inputs.places is None else inputs.places
         ways = self.ways(poses, inputs.state[: len(poses)])
         # Video without poses says no ways.
         ways = functional.pad(ways, (0, 0, 0, 0, 0, len(slots) - len(ways)))
@@ -122,32 +122,36 @@ class SlotPolicy(nn.Module):
     @torch.no_grad()
     def find(self, inputs: Inputs, rows: int | None = None) -> Float[Tensor, "rows places 9"]:
         """The poses that the first camera's picture and the words say the hand goes to."""
-        return self.places.poses(self._votes(inputs, rows))
+        learning = self.places.training
+        votes = self._votes(self.places.eval(), inputs, rows)
+        self.places.train(learning)
+        return self.places.poses(votes)
 
-    def _votes(self, inputs: Inputs, rows: int | None = None) -> Votes:
+    def _votes(self, places: Places, inputs: Inputs, rows: int | None = None) -> Votes:
         pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
-        return self.places(pictures, inputs.words[:rows])
+        return places(pictures, inputs.words[:rows])
 
-    def _told(self, batch: Examples) -> Float[Tensor, "placed places 9"]:
-        """Places as they would be remembered, of the first rows, of which they are known.
+    def _told(self, batch: Examples) -> Float[Tensor, "placed told 9"]:
+        """Of the first rows, of which they are known: places as they would be remembered.
 
         Whoever is told the truth where it can be seen learns to go where it is told.
         """
         if batch.places is None or batch.places_known is None:
-            return self.find(batch)
+            return told(self.find(batch))
         wanted, rows = batch.places, len(batch.places)
-        poses = self.find(batch, rows)
+        found = poses = self.find(batch, rows)
         if self.training:
             wanted = as_seen(wanted)
             poses = torch.where(batch.places_known[..., None], wanted, poses)
-        return remembered(poses, wanted, batch.state[:rows, :3])
+        return told(remembered(poses, wanted, batch.state[:rows, :3]), found)
 
     def _missed(self, batch: Examples) -> Float[Tensor, ""] | None:
         """Of the places that rows show; of rows for that alone, where there are any."""
         shown = batch.showing or batch
         if shown.places is None or shown.places_known is None:
             return None
-        return self.places.loss(self._votes(shown), shown.places, shown.places_known)
+        votes = self._votes(self.places, shown)
+        return self.places.loss(votes, shown.places, shown.places_known)
 
     def _motion_loss(self, condition: Float[Tensor, "batch more width"], batch: Examples) -> Loss:
         found = self.motion(condition[:, : self.config.motion_tokens])
@@ -234,15 +238,15 @@ class SlotPolicy(nn.Module):
         return inputs if self.config.pinhole is None else replace(inputs, places=self._look(inputs))
 
     @torch.no_grad()
-    def _look(self, inputs: Inputs) -> Float[Tensor, "1 places 9"]:
+    def _look(self, inputs: Inputs) -> Float[Tensor, "1 told 9"]:
         """Where the hand goes, and while it hides that, where it was seen before."""
         here = next(self.parameters()).device
         words = inputs.words.to(here)
-        found = self.find(replace(inputs, pixels=inputs.pixels.to(here), words=words))
+        poses = found = self.find(replace(inputs, pixels=inputs.pixels.to(here), words=words))
         if self._seen is not None and torch.equal(self._seen[0], words):
-            found = remembered(found, self._seen[1], inputs.state[:, :3].to(here))
-        self._seen = words, found
-        return found.to(inputs.state.device)
+            poses = remembered(found, self._seen[1], inputs.state[:, :3].to(here))
+        self._seen = words, poses
+        return told(poses, found).to(inputs.state.device)
 
     def _known_spec(self) -> Spec:
         if self._spec is None:
