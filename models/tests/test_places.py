@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from lam_models.policy.inputs import word_rows
-from lam_models.policy.places import Places, Votes, moved, remembered
+from lam_models.policy.places import Places, Votes
+from lam_models.policy.views import moved
+from lam_models.policy.ways import remembered, told
 from lam_models.sense.pinhole import Pinhole
 
 PINHOLE = Pinhole(3.0, (0.5, 0.0, 1.0), (math.pi / math.sqrt(2), -math.pi / math.sqrt(2), 0.0))
@@ -138,3 +140,10 @@ def test_what_the_hand_hides_is_where_it_was_seen():
     before[0, 1, 0] = 1.0
     kept = remembered(found, before, torch.tensor([[0.03, 0.0, 0.02]]))
     assert (kept[0, 0] == before[0, 0]).all() and (kept[0, 1] == found[0, 1]).all()
+
+
+def test_a_thing_that_is_pushed_is_told_where_it_is_now():
+    before, found = torch.zeros(1, 2, 9), torch.ones(1, 2, 9)
+    poses = told(before, found)
+    assert torch.equal(poses[:, :2], before) and torch.equal(poses[:, 2], found[:, 0])
+    assert torch.equal(told(before)[:, 2], before[:, 0])

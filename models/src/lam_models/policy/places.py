@@ -21,33 +21,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lam_models.policy.inputs import BUCKETS, POSE_FEATURES
+from lam_models.policy.views import Undo, moved
 from lam_models.sense.pinhole import Pinhole
 
 # Where the hand arrives first, and where it lets go or ends.
 PLACES = 2
-TOLD = PLACES + 1
 # Votes are for places of this height, where things are held.
 _PLANE_M = 0.02
 _SPREAD_M = 0.02  # Of a vote, along each axis.
-_UNIT_M = 0.05
-# So near to a place the hand hides it; then it is where it was last seen.
-NEAR_M = 0.05
-# What was seen is about so far from where the hand arrives.
-_REMEMBERED_M = 0.003
-# Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
-_NEAR = (2.0, 5.0)
+UNIT_M = 0.05
 _FINE_CHANNELS, _CHANNELS = 12, (32, 48, 64)
 _WORD_WIDTH, _AROUND = 64, 32
 _FARTHEST_CELLS = 2.0  # From a cell to what it votes for, and twice as far along a line.
 _FINE = 144  # From this side on, in pixels, cells are of 8 pixels, else of 4.
 # Of the words that are left, where a shape is to be learnt though a colour would do; their weight.
 _HINT, _HINT_WEIGHT = 0.5, 0.3
-# Greatest turn, change of size (its logarithm) and shift (in half sides) of training's pictures.
-_TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
 
 Poses = Float[Tensor, "batch places 9"]
 Known = Bool[Tensor, "batch places"]
-Undo = tuple[Float[Tensor, "batch 2 2"], Float[Tensor, "batch 2"]]
 
 
 @dataclass(frozen=True)
@@ -206,7 +197,7 @@ class Places(nn.Module):
         cells = (votes.chances - missed_m / _SPREAD_M).argmax(-1)
         rest = self._read(votes, cells)
         off = (rest - wanted[..., 2:]).abs()
-        off = torch.cat([off[..., :1] / _UNIT_M, off[..., 1:]], dim=-1).mean(-1)
+        off = torch.cat([off[..., :1] / UNIT_M, off[..., 1:]], dim=-1).mean(-1)
         weights = known.float()
         return ((off - likely) * weights).sum() / weights.sum().clamp_min(1.0)
 
@@ -251,67 +242,3 @@ class First(nn.Module):
         self, x: Float[Tensor, "batch 3 side side"]
     ) -> Float[Tensor, "batch channels smaller smaller"]:
         return torch.cat([self.at_once(x), self.in_steps(self.before(x))], dim=1)
-
-
-class Ways(nn.Module):
-    """Poses to tokens that tell the way there from where the end effector is."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        numbers = 3 * len(_NEAR) + 2 * POSE_FEATURES - 3
-        self.tokens = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(numbers, 2 * width),
-                nn.GELU(),
-                nn.Linear(2 * width, 2 * width),
-                nn.GELU(),
-                nn.Linear(2 * width, width),
-            )
-            for _ in range(TOLD)
-        )
-
-    def forward(
-        self, poses: Float[Tensor, "batch told 9"], state: Float[Tensor, "batch 9"]
-    ) -> Float[Tensor, "batch told width"]:
-        way = (poses[..., :3] - state[:, None, :3]) / _UNIT_M
-        near = [(stretch * way).tanh() for stretch in _NEAR]
-        turn = state[:, None, 3:].expand(-1, TOLD, -1)
-        numbers = torch.cat([way, *near, poses[..., 3:], turn], dim=-1)
-        return torch.stack([token(numbers[:, i]) for i, token in enumerate(self.tokens)], dim=1)
-
-
-def told(poses: Poses, found: Poses | None = None) -> Float[Tensor, "batch told 9"]:
-    """TOLD poses: PLACES of them, and where the first is as far as can be seen now.
-
-    A thing that is pushed leaves the place where it was met.
-    """
-    return torch.cat([poses, (poses if found is None else found)[:, :1]], dim=1)
-
-
-def remembered(found: Poses, before: Poses, position: Float[Tensor, "batch 3"]) -> Poses:
-    """What was found, but where the hand is near to a place found before, that one."""
-    near = (before[..., :3] - position[:, None]).norm(dim=-1) < NEAR_M
-    return torch.where(near[..., None], before, found)
-
-
-def as_seen(poses: Poses) -> Poses:
-    """Places as they may have been found, with an error that is drawn anew."""
-    off = _REMEMBERED_M * torch.randn_like(poses[..., :3])
-    return torch.cat([poses[..., :3] + off, poses[..., 3:]], dim=-1)
-
-
-def moved(
-    pictures: Float[Tensor, "batch 3 side side"],
-) -> tuple[Float[Tensor, "batch 3 side side"], Undo]:
-    """Each turned, grown and shifted by chance, and what takes its places back to the former."""
-    batch, device = len(pictures), pictures.device
-    turn, growth = (torch.rand(2, batch, device=device) * 2.0 - 1.0).unbind()
-    cosine, sine = (_TURN_RAD * turn).cos(), (_TURN_RAD * turn).sin()
-    matrix = torch.stack([cosine, -sine, sine, cosine], dim=-1).unflatten(-1, (2, 2))
-    matrix = matrix * (_GROWTH * growth).exp()[:, None, None]
-    shift = _SHIFT * (torch.rand(batch, 2, device=device) * 2.0 - 1.0)
-    grid = functional.affine_grid(
-        torch.cat([matrix, shift[..., None]], dim=-1), list(pictures.shape), align_corners=False
-    )
-    new = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    return new, (matrix, shift)

@@ -30,10 +30,11 @@ from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
 from lam_models.policy.inputs import Examples, Inputs, observed
-from lam_models.policy.places import Places, Votes, Ways, as_seen, remembered, told
+from lam_models.policy.places import Places, Votes
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
+from lam_models.policy.ways import Ways, as_seen, remembered, told
 from lam_models.strict_json import from_json
 from lam_models.types import ActionChunk, LatentSpec, Observation
 

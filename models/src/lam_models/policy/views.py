@@ -1,4 +1,4 @@
-"""Training's random views of what a policy reads: images shifted and tinted, poses blurred."""
+"""Training's random views of what a policy reads: images shifted, moved, tinted, poses blurred."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 from lam_models.policy.inputs import Inputs
 
 Batch = TypeVar("Batch", bound=Inputs)
+# A matrix and a shift of places in a picture, in half sides.
+Undo = tuple[Float[Tensor, "batch 2 2"], Float[Tensor, "batch 2"]]
+# Greatest turn, change of size (its logarithm) and shift (in half sides) of a moved picture.
+_TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
 
 
 def varied(batch: Batch, shift: float, tint: float, state_noise: float, still: int = 0) -> Batch:
@@ -64,3 +69,20 @@ def tinted(
     table = (255.0 * table).round().clamp(0.0, 255.0).to(torch.uint8)
     flat = pixels.flatten(1).long()
     return torch.gather(table, 1, flat).view(pixels.shape)
+
+
+def moved(
+    pictures: Float[Tensor, "batch 3 side side"],
+) -> tuple[Float[Tensor, "batch 3 side side"], Undo]:
+    """Each turned, grown and shifted by chance, and what takes its places back to the former."""
+    batch, device = len(pictures), pictures.device
+    turn, growth = (torch.rand(2, batch, device=device) * 2.0 - 1.0).unbind()
+    cosine, sine = (_TURN_RAD * turn).cos(), (_TURN_RAD * turn).sin()
+    matrix = torch.stack([cosine, -sine, sine, cosine], dim=-1).unflatten(-1, (2, 2))
+    matrix = matrix * (_GROWTH * growth).exp()[:, None, None]
+    shift = _SHIFT * (torch.rand(batch, 2, device=device) * 2.0 - 1.0)
+    grid = functional.affine_grid(
+        torch.cat([matrix, shift[..., None]], dim=-1), list(pictures.shape), align_corners=False
+    )
+    new = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    return new, (matrix, shift)

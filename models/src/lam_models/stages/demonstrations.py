@@ -22,8 +22,8 @@ from lam_models.data.pseudo_actions import PseudoActions, pseudo_actions
 from lam_models.data.sources import ACTION, STATE
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
-from lam_models.policy.places import NEAR_M
 from lam_models.policy.readouts import DELTA
+from lam_models.policy.ways import NEAR_M
 from lam_models.sense.pinhole import Pinhole
 from lam_models.stages.waypoints import (
     LEAST_CHANGE,
