@@ -57,7 +57,7 @@ class WordEncoder(nn.Module):
 
 
 class SmallBackbone(nn.Module):
-    """An eye a camera, words, and slots that read both; state and delay are a token each.
+    """An eye a camera, if any, words, and slots that read both; state and delay are a token each.
 
     mean, scale: of the state's features; buffers, set once from the data.
     """
@@ -85,7 +85,8 @@ class SmallBackbone(nn.Module):
         self.eyes = nn.ModuleList(
             Eye(image_size, channels, blocks, maps, glimpses, width) for _ in range(cameras)
         )
-        self.kinds = nn.Parameter(0.3 * torch.randn(cameras * (1 + glimpses), width))
+        self.looks = 1 + glimpses
+        self.kinds = nn.Parameter(0.3 * torch.randn(cameras * self.looks, width))
         self.words = WordEncoder(width, heads)
         self.state = nn.Sequential(
             nn.Linear(features, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
@@ -118,7 +119,7 @@ class SmallBackbone(nn.Module):
         rest = allowed.new_ones(len(allowed), told.shape[1] + seen.shape[1])
         allowed = torch.cat([allowed, rest], dim=1)
         # Every slot begins with the gist, so that what is simple needs no attention.
-        gist = state + words[:, 0] + seen[:, :: seen.shape[1] // len(self.eyes)].sum(1)
+        gist = state + words[:, 0] + seen[:, :: self.looks].sum(1)
         slots = self.queries + gist[:, None]
         for block in self.blocks:
             slots = block(slots, context, allowed=allowed)
@@ -127,8 +128,11 @@ class SmallBackbone(nn.Module):
     def _see(
         self, inputs: Inputs, instruction: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch tokens width"]:
-        images = inputs.pixels[:, -len(self.eyes) :].movedim(-1, 2).float().div(255.0) - 0.5
+        cameras = inputs.pixels.shape[1]
+        images = inputs.pixels[:, cameras - len(self.eyes) :].movedim(-1, 2).float().div(255.0)
+        images = images - 0.5
         # Channels last, which convolutions are faster with on a CPU.
         views = [view.contiguous(memory_format=torch.channels_last) for view in images.unbind(1)]
         tokens = [eye(view, instruction) for eye, view in zip(self.eyes, views, strict=True)]
-        return torch.cat(tokens, dim=1) + self.kinds
+        nothing = instruction.new_zeros(len(instruction), 0, self.width)
+        return torch.cat([nothing, *tokens], dim=1) + self.kinds

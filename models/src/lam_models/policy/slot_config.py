@@ -69,7 +69,7 @@ class Config:
         What a calibrated camera shows becomes places, and nothing else: a whole view of a scene is
         learnt by heart long before what it means.
         """
-        return max(1, len(self.cameras) - self.measured)
+        return len(self.cameras) - self.measured
 
     @property
     def measured(self) -> int:
