@@ -88,7 +88,10 @@ def row(name: str, folder: Path, cell: Cell, episodes: int) -> Row:
     if not (out / "results.json").exists():
         command = ["lam", "eval", "--ros", "--policy", str(folder), *cell.words]
         command += ["--episodes", str(episodes), "--seed", str(SEED), "--out", str(out)]
-        command += ["--workers", "1"]  # Two would wait for each other, and their policies with them.
+        command += [
+            "--workers",
+            "1",
+        ]  # Two would wait for each other, and their policies with them.
         subprocess.run(command, check=True)
     found = json.loads((out / "results.json").read_text())["cells"][0]
     ran = found.get("execution", {})

@@ -29,11 +29,12 @@ FPS = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from lam_bringup.demo_driver import EXPERT, SHIPPED_NAME
+    from lam_bringup.demo_driver import EXPERT
+    from lam_models.policy.shipped import SHIPPED
 
     parser.add_argument(
         "--policy",
-        default=SHIPPED_NAME,
+        default=SHIPPED,
         metavar="FOLDER",
         help="a policy's folder, shipped (the default) or expert, which is scripted",
     )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lam_bringup.demo_report import Plan
 from lam_models.command import UserError
+from lam_models.policy.shipped import SHIPPED, shipped_policy
 
-EXPERT_NAME, SHIPPED_NAME = "expert", "shipped"
+EXPERT_NAME = "expert"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,6 @@ def policy_driver(folder: Path) -> Driver:
 
 def driver_named(name: str) -> Driver:
     """What --policy says: "expert", "shipped" or a policy's folder."""
-    from lam_models.policy.shipped import shipped_policy
-
     if name == EXPERT_NAME:
         return EXPERT
-    return policy_driver(shipped_policy() if name == SHIPPED_NAME else Path(name))
+    return policy_driver(shipped_policy() if name == SHIPPED else Path(name))

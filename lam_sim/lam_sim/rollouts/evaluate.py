@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lam_models.command import UserError
+from lam_models.policy.shipped import SHIPPED, shipped_policy
 from lam_sim.metaworld import venv as metaworld_venv
 from lam_sim.rollouts import parallel
 from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--policy",
         required=True,
-        help="a policy folder, or expert, noop (holds still) or replay (acts blindly)",
+        help="a policy folder, shipped, expert, noop (holds still) or replay (acts blindly)",
     )
     add("--space", default="", help="folder of a policy's space of hands (default: the shipped)")
     add(
@@ -167,7 +168,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise UserError("--video needs --out, the folder to write to")
     kind = kind_named(args.world)
     plan = Plan(
-        policy=args.policy,
+        policy=str(shipped_policy()) if args.policy == SHIPPED else args.policy,
         kind=args.world,
         tasks=some("task", args.task, kind.tasks()),
         hands=some("hand", args.hand, kind.hands()),

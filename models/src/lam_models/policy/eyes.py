@@ -69,7 +69,7 @@ class Eye(nn.Module):
 
     def forward(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch 3 rows columns"],
         instruction: Float[Tensor, "batch width"],
     ) -> Float[Tensor, "batch {self.tokens} width"]:
         x = images

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lam_models.command import UserError
 
+SHIPPED = "shipped"  # What a command line calls it.
 _FOLDER = Path(__file__).parent / "table"
 
 
