@@ -20,7 +20,7 @@ from lam_models.types import Action, ActionChunk, Frame, Observation
 from lam_sim.interface import World
 
 # As `lam data generate` draws by default; the policy's own size is made of it by area, as live.
-_DRAWN_SIDE = 128
+_DRAWN_SIDE = 192
 _EE_NUMBERS = 6
 
 
