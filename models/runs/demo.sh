@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The demo's policy from nothing: simulated video -> latent-action model -> latent policy -> a few
-# labelled episodes -> policy folder, and how often it succeeds. Two cores, under 90 minutes. Each
+# labelled episodes -> policy folder, and how often it succeeds. Meant for two cores and 90 minutes. Each
 # line is one command that reads folders, writes one and shows its progress; run it again and it
 # goes on where it was.
 # usage: models/runs/demo.sh [FOLDER]

@@ -227,7 +227,7 @@ def _looked(before: int, after: int, kernel: int, stride: int = 1) -> tuple[nn.M
 class First(nn.Module):
     """Picture to a quarter of its side, or to half; `fine`: colours at once, edges in two steps.
 
-    What takes two steps shows shapes, and is slower to be learnt than colours are.
+    Two steps alone were slower to learn colours; that the finer one helps with shapes is not shown.
     """
 
     def __init__(self, channels: int, fine: bool) -> None:
