@@ -25,7 +25,7 @@ from report import ROOT, Benchmark, Goal, Row, commit, figure_of, main
 
 matplotlib.use("Agg")
 
-GRIPPER, SEED, EPISODES, QUICK_EPISODES = "parallel_gripper", 0, 50, 2
+GRIPPER, SEED, EPISODES, QUICK_EPISODES = "parallel_gripper", 2, 50, 2
 SHIPPED = "shipped"
 
 
@@ -88,10 +88,8 @@ def row(name: str, folder: Path, cell: Cell, episodes: int) -> Row:
     if not (out / "results.json").exists():
         command = ["lam", "eval", "--ros", "--policy", str(folder), *cell.words]
         command += ["--episodes", str(episodes), "--seed", str(SEED), "--out", str(out)]
-        command += [
-            "--workers",
-            "1",
-        ]  # Two would wait for each other, and their policies with them.
+        # Two workers would wait for each other, and their policies with them.
+        command += ["--workers", "1"]
         subprocess.run(command, check=True)
     found = json.loads((out / "results.json").read_text())["cells"][0]
     ran = found.get("execution", {})

@@ -43,7 +43,7 @@ matplotlib.use("Agg")
 
 DELAYS_MS = (0, 100, 200, 400)
 QUICK_DELAYS_MS = (0, 200)
-EPISODES, QUICK_EPISODES, SEED = 50, 2, 0
+EPISODES, QUICK_EPISODES, SEED = 50, 2, 2
 PLAIN, DELAYED = "plain", "delay-augmented"
 WAYS = ((PLAIN, "latest"), (PLAIN, "ensemble"), (PLAIN, "rtc"), (DELAYED, "rtc"))
 KEPT_AT_MS = 200
@@ -57,6 +57,7 @@ class Choice:
     space: str
     task: str
     hand: str
+    difficulty: float
     episodes: int
 
 
@@ -68,6 +69,7 @@ def chosen() -> Choice:
     parser.add_argument("--space", default="", help="folder of their space of hands")
     parser.add_argument("--task", default="pick_place", choices=sorted(TASKS))
     parser.add_argument("--hand", default="parallel_gripper")
+    parser.add_argument("--difficulty", type=float, default=0.0, help="0 (default) to 1")
     parser.add_argument("--episodes", type=int, default=0, help=f"of each row ({EPISODES})")
     own, rest = parser.parse_known_args()
     sys.argv[1:] = rest
@@ -75,10 +77,10 @@ def chosen() -> Choice:
         print(parser.format_help())
     given = {PLAIN: own.plain, DELAYED: own.delayed}
     folders = {name: path for name, path in given.items() if path is not None}
-    return Choice(folders, own.space, own.task, own.hand, own.episodes)
+    return Choice(folders, own.space, own.task, own.hand, own.difficulty, own.episodes)
 
 
-CHOICE = Choice({}, "", "pick_place", "parallel_gripper", 0)
+CHOICE = Choice({}, "", "pick_place", "parallel_gripper", 0.0, 0)
 
 
 @cache
@@ -122,7 +124,7 @@ def measure(quick: bool) -> list[Row]:
 
 def play(loop: Loop, choice: Choice, index: int, limit_s: float) -> Trace:
     """An episode of those that `lam eval` plays."""
-    settings = WorldSettings(choice.task, choice.hand)
+    settings = WorldSettings(choice.task, choice.hand, choice.difficulty)
     world = TableWorld(settings, episode_seed(SEED, index, Purpose.EVALUATION))
     return loop.play(world, limit_s)
 

@@ -26,7 +26,6 @@ from lam_sim.table.world import TableWorld
 TICK_NS = round(TICK_S * 1e9)
 START_NS = 1_000_000_000_000
 CAMERA_NS = 50_000_000
-SIDE_PX = 128
 
 # The simulated robot's, but for the walls: those of the world itself serve here.
 LIMITS = Limits(
@@ -135,7 +134,7 @@ class _Episode:
         world: TableWorld,
     ) -> None:
         self._world, self._follower = world, follower
-        self._cameras = [camera.name for camera in opened.spec.cameras]
+        self._cameras = opened.spec.cameras
         self._worker = SlowWorker(opened, way.delay_ns)
         self._run = Run(self._worker, loaded, way.conduct)
         self._run.instruct(world.instruction)
@@ -164,10 +163,12 @@ class _Episode:
         self._follower.measured(truth.joint_names, truth.joint_positions.tolist(), now_ns)
         if elapsed_ns % CAMERA_NS:
             return
-        for name in self._cameras:
-            pixels = self._world.render(name, SIDE_PX, SIDE_PX)
-            picture = Picture(pixels.tobytes(), "rgb8", SIDE_PX, SIDE_PX, 3 * SIDE_PX)
-            self._run.take(name, now_ns, now_ns, picture)
+        for camera in self._cameras:
+            pixels = self._world.render(camera.name, camera.height, camera.width)
+            picture = Picture(
+                pixels.tobytes(), "rgb8", camera.width, camera.height, 3 * camera.width
+            )
+            self._run.take(camera.name, now_ns, now_ns, picture)
 
     def _act(self, now_ns: int, on_beat: bool) -> None:
         run = self._run

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     names = f"(default all five; expert {', '.join(EXPERT.tasks)})"
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help=f"in turn {names}")
-    names = f"(default parallel_gripper; expert {', '.join(EXPERT.hands)})"
+    names = f"(default {', '.join(EXPERT.hands)})"
     parser.add_argument("--hands", nargs="+", metavar="HAND", help=f"in turn {names}")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="default out/demo")
     parser.add_argument("--view", action="store_true", help="show the cameras in a window")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lam_bringup.demo_report import Plan
 from lam_models.command import UserError
-from lam_models.policy.shipped import SHIPPED, shipped_policy
+from lam_models.policy.shipped import policy_folder
 
 EXPERT_NAME = "expert"
 
@@ -80,11 +80,12 @@ def policy_driver(folder: Path) -> Driver:
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is no policy: it holds no config.json")
     tasks = ("reach", "push_to_zone", "pick_place", "stack", "open_drawer")
-    return Driver(folder, tasks, ("parallel_gripper",), difficulty=0.0, enough=0.5)
+    hands = ("parallel_gripper", "five_finger")
+    return Driver(folder, tasks, hands, difficulty=0.0, enough=0.5)
 
 
 def driver_named(name: str) -> Driver:
     """What --policy says: "expert", "shipped" or a policy's folder."""
     if name == EXPERT_NAME:
         return EXPERT
-    return policy_driver(shipped_policy() if name == SHIPPED else Path(name))
+    return policy_driver(policy_folder(name))

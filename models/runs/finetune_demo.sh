@@ -5,7 +5,7 @@
 # and it goes on. Exit code 1 where fewer than 40 of the last 50 episodes succeed.
 # usage: models/runs/finetune_demo.sh [POLICY] [FOLDER]
 set -euo pipefail
-policy=${1:-out/demo_policy/policy}
+policy=${1:-shipped}
 out=${2:-out/finetune_demo}
 new=(--task place_crate --hand parallel_gripper --difficulty 0)
 resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }

@@ -7,7 +7,7 @@ import numpy as np
 from lam_models.checkpoint import open_checkpoint
 from lam_models.hands.space import open_space
 from lam_models.policy.opening import open_policy
-from lam_models.policy.shipped import shipped_policy
+from lam_models.policy.shipped import policy_folder, shipped_policy
 from lam_models.types import Frame, Observation
 
 LARGEST_BYTES = 20_000_000
@@ -42,3 +42,8 @@ def test_it_heeds_the_instruction():
         policy.act(observation(words)) for words in ("reach for the red cube", "open the drawer")
     )
     assert not np.allclose(red.delta_ee, left.delta_ee, atol=1e-4)
+
+
+def test_a_command_line_names_it_or_a_folder(tmp_path):
+    assert policy_folder("shipped") == shipped_policy()
+    assert policy_folder(str(tmp_path)) == tmp_path

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lam_models.command import UserError
-from lam_models.policy.shipped import SHIPPED, shipped_policy
+from lam_models.policy.shipped import policy_folder
 from lam_sim.metaworld import venv as metaworld_venv
 from lam_sim.rollouts import parallel
 from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
@@ -45,7 +45,7 @@ class Plan:
     difficulty: float
     distractors: tuple[str, ...]
     space: str = ""
-    replan_steps: int = 8
+    replan_steps: int = 1
     ros: bool = False
     strategy: str = "latest"
     real_time_factor: float = 1.0
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--replan",
         type=int,
-        default=8,
+        default=1,
         metavar="STEPS",
         help="control periods between a policy's answers, without --ros (default %(default)s)",
     )
@@ -168,7 +168,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise UserError("--video needs --out, the folder to write to")
     kind = kind_named(args.world)
     plan = Plan(
-        policy=str(shipped_policy()) if args.policy == SHIPPED else args.policy,
+        policy=str(policy_folder(args.policy)),
         kind=args.world,
         tasks=some("task", args.task, kind.tasks()),
         hands=some("hand", args.hand, kind.hands()),
@@ -216,12 +216,9 @@ def _through_ros(plan: Plan, out: Path | None, films: int) -> partial[Any]:
     if out and films:
         folder = out / "videos"
         folder.mkdir(parents=True, exist_ok=True)
-        filming = Filming(folder, frozenset(job.seed for job in _first(plan, films)), films)
+        first = islice(_jobs(plan), min(films, plan.episodes))
+        filming = Filming(folder, frozenset(job.seed for job in first), films)
     return partial(RosWork, plan.launched, filming, out / "log" if out else None)
-
-
-def _first(plan: Plan, count: int) -> list[EpisodeJob]:
-    return list(islice(_jobs(plan), min(count, plan.episodes)))
 
 
 def _jobs(plan: Plan) -> Iterator[EpisodeJob]:

@@ -34,7 +34,7 @@ class PolicyFolder:
 
     path: str
     space: str = ""
-    replan_steps: int = 8
+    replan_steps: int = 1
 
 
 class PolicyActor:

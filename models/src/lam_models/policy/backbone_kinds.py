@@ -27,9 +27,11 @@ def make_backbone(c: Config, vlm: Any = None) -> Any:
         in_turn = c.motion_tokens if c.vlm.codes_in_turn else 0
         return VlmBackbone(c.vlm, **sizes, in_turn=in_turn, model=vlm)
     from lam_models.policy.backbones import SmallBackbone
+    from lam_models.policy.inputs import HELD_STEPS
 
     small = ("channels", "blocks", "maps", "glimpses", "depth", "heads")
-    return SmallBackbone(**sizes, **{name: getattr(c, name) for name in small})
+    own = {name: getattr(c, name) for name in small}
+    return SmallBackbone(**sizes, **own, told=len(HELD_STEPS) * c.latent_dim)
 
 
 def make_in_turn(c: Config, backbone: Any) -> Any:

@@ -79,6 +79,7 @@ class SmallBackbone(nn.Module):
         width: int,
         depth: int,
         heads: int,
+        told: int,
     ) -> None:
         super().__init__()
         self.slots, self.width = slots, width
@@ -90,6 +91,9 @@ class SmallBackbone(nn.Module):
         self.words = WordEncoder(width, heads)
         self.state = nn.Sequential(
             nn.Linear(features, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+        self.held = nn.Sequential(
+            nn.Linear(told, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
         self.delay = nn.Linear(1, width)
         self.queries = nn.Parameter(torch.randn(slots, width))
@@ -114,16 +118,25 @@ class SmallBackbone(nn.Module):
         seen = self._see(inputs, words[:, 0])
         state = self.state((inputs.state - self.mean) / self.scale)
         late = self.delay(inputs.delay[:, None])
-        told = torch.stack([state, late], dim=1)
+        held = self._held(inputs)
+        told = torch.stack([state, late, held], dim=1)
         context = torch.cat([words, told, seen], dim=1)
         rest = allowed.new_ones(len(allowed), told.shape[1] + seen.shape[1])
         allowed = torch.cat([allowed, rest], dim=1)
         # Every slot begins with the gist, so that what is simple needs no attention.
-        gist = state + words[:, 0] + seen[:, :: self.looks].sum(1)
+        gist = state + held + words[:, 0] + seen[:, :: self.looks].sum(1)
         slots = self.queries + gist[:, None]
         for block in self.blocks:
             slots = block(slots, context, allowed=allowed)
         return self.norm(slots)
+
+    def _held(self, inputs: Inputs) -> Float[Tensor, "batch width"]:
+        """Nothing where nothing is known; a latent has a length of 1 and so differs from it."""
+        first: nn.Linear = self.held[0]  # type: ignore[assignment]
+        held = inputs.state.new_zeros(len(inputs.state), first.in_features)
+        if inputs.held is not None:
+            held = torch.cat([inputs.held, held[len(inputs.held) :]])
+        return self.held(held)
 
     def _see(
         self, inputs: Inputs, instruction: Float[Tensor, "batch width"]

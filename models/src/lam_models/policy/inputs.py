@@ -31,6 +31,8 @@ BUCKETS = 1024
 POSE_FEATURES = 9
 EE = "ee"
 EE_NAMES = ("ee.x_m", "ee.y_m", "ee.z_m", "ee.rx_rad", "ee.ry_rad", "ee.rz_rad")
+# Of a chunk, before now.
+HELD_STEPS = (1, 4, 8)
 _SMALL_RAD = 1e-6
 
 
@@ -38,6 +40,8 @@ _SMALL_RAD = 1e-6
 class Inputs:
     """words: rows of the table of words, 0 for padding. delay: steps until the chunk begins.
 
+    held: hand latents that were commanded HELD_STEPS before, of the first rows; nothing where none
+        is known. What the hand does next depends on how long it has been closed.
     places: features of the poses that the end effector goes to (places.py), where they were found
         already; None where they are to be found.
     """
@@ -46,6 +50,7 @@ class Inputs:
     state: Float[Tensor, "batch features"]
     words: Int64[Tensor, "batch words hashes"]
     delay: Float[Tensor, " batch"]
+    held: Float[Tensor, "holding told"] | None = None
     places: Float[Tensor, "placed places features"] | None = None
 
     def tensors(self) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ from lam_models.policy.inputs import Inputs
 Batch = TypeVar("Batch", bound=Inputs)
 # A matrix and a shift of places in a picture, in half sides.
 Undo = tuple[Float[Tensor, "batch 2 2"], Float[Tensor, "batch 2"]]
+# Of the rows, the share at which it is not known what the hand was told last.
+_FORGOTTEN = 0.1
 # Greatest turn, change of size (its logarithm) and shift (in half sides) of a moved picture.
 _TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
 
@@ -33,7 +35,10 @@ def varied(batch: Batch, shift: float, tint: float, state_noise: float, still: i
     if tint > 0.0:
         pixels = tinted(pixels, tint)
     state = batch.state + state_noise * torch.randn_like(batch.state)
-    return replace(batch, pixels=pixels, state=state)
+    held = batch.held
+    if held is not None and state_noise > 0.0:
+        held = held * (torch.rand_like(held[:, :1]) >= _FORGOTTEN)
+    return replace(batch, pixels=pixels, state=state, held=held)
 
 
 def shifted(

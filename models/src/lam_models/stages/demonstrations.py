@@ -75,7 +75,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Rows are those of the caches. lasts: the last row of each row's episode.
+    """Rows are those of the caches. firsts, lasts: the first and last row of each row's episode.
 
     frames_a_step: rows from one step of a chunk to the next.
     features: of the poses, recorded or read from video, zeros where `has_state` is False.
@@ -86,6 +86,7 @@ class Demonstrations:
 
     caches: tuple[FrameCache, ...]
     episode_of: Rows
+    firsts: Rows
     lasts: Rows
     frames_a_step: int
     features: Float32[np.ndarray, "rows features"]
@@ -126,6 +127,14 @@ class Demonstrations:
     def pixels(self, rows: Rows) -> UInt8[np.ndarray, "rows cameras height width 3"]:
         return np.stack([cache.frames(rows) for cache in self.caches], axis=1)
 
+    def held(self, rows: Rows, steps: tuple[int, ...]) -> Float32[np.ndarray, "rows told"]:
+        """What the hand was told so many steps before each row; zeros before its episode began."""
+        assert self.actions is not None
+        before = rows[:, None] - self.frames_a_step * np.array(steps)
+        known = before >= self.firsts[rows][:, None]
+        hands = self.actions[np.maximum(before, 0), DELTA:]
+        return (hands * known[..., None]).astype(np.float32).reshape(len(rows), -1)
+
     def chunks(self, rows: Rows, steps: int, delays: Rows) -> Float32[np.ndarray, "rows steps n"]:
         """The chunk that begins `delays` steps after each row; its hand holds beyond the end."""
         assert self.actions is not None
@@ -147,9 +156,10 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
         raise UserError(f"{path}: episodes are damaged for one camera only; mend or remove them")
     cache = caches[0]
     count = cache.contents.frames
-    episode_of, lasts = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    episode_of, firsts, lasts = np.zeros((3, count), np.int64)
     for i, one in enumerate(cache.episodes):
         episode_of[one.start : one.stop] = i
+        firsts[one.start : one.stop] = one.start
         lasts[one.start : one.stop] = one.stop - 1
     step = _frames_a_step(path, dataset.fps, wanted.dt_s)
     own = None if wanted.pseudo is not None else wanted.space
@@ -167,6 +177,7 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
     return Demonstrations(
         caches=caches,
         episode_of=episode_of,
+        firsts=firsts,
         lasts=lasts,
         frames_a_step=step,
         features=np.zeros((count, POSE_FEATURES), np.float32) if features is None else features,

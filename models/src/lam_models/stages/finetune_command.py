@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lam_models.policy.shipped import policy_folder
 from lam_models.stages.finetune_settings import TRAINED, FinetuneSettings
 
 SUMMARY = "go on training a policy on new episodes, and compare before and after"
@@ -28,7 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     own = {name: one.default for name, one in FinetuneSettings.__dataclass_fields__.items()}
     add = parser.add_argument
-    add("--policy", type=Path, required=True, metavar="DIR", help="policy folder to go on from")
+    add(
+        "--policy",
+        type=policy_folder,
+        required=True,
+        metavar="DIR",
+        help="policy folder to go on from, or shipped",
+    )
     add("--data", type=Path, nargs="+", required=True, metavar="DATASET", help="new episodes")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     add("--overwrite", action="store_true", help="replace a policy at DIR")
@@ -61,6 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="how often a frame is drawn at which a person had taken over (default %(default)g)",
     )
+    add("--space", default="", metavar="DIR", help="space of hands (default: the shipped one)")
+    add("--hand", default="", metavar="NAME", help="default: the one with the dataset's joints")
+    add("--cache", choices=("raw", "jpeg"), default="raw", help="how frames are kept (raw)")
+    _add_recipe(parser, own)
+
+
+def _add_recipe(parser: argparse.ArgumentParser, own: dict[str, Any]) -> None:
+    add = parser.add_argument
     add(
         "--validation",
         type=float,
@@ -68,9 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the episodes on which before and after are compared (default %(default)g)",
     )
-    add("--space", default="", metavar="DIR", help="space of hands (default: the shipped one)")
-    add("--hand", default="", metavar="NAME", help="default: the one with the dataset's joints")
-    add("--cache", choices=("raw", "jpeg"), default="raw", help="how frames are kept (raw)")
     add("--steps", type=int, default=own["steps"], help="default %(default)s")
     add("--batch-size", type=int, help="over all devices together (default: the policy's)")
     add(

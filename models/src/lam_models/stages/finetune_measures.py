@@ -42,7 +42,7 @@ def measure(policy: Any, held: Drawn, batch_size: int, device: torch.device | st
         batch = to_device(held.examples(rows[start : start + batch_size], steps=steps), device)
         assert batch.chunk is not None
         # Of each frame by itself: what else an example tells is not there in use.
-        seen = Inputs(batch.pixels, batch.state, batch.words, batch.delay)
+        seen = Inputs(batch.pixels, batch.state, batch.words, batch.delay, batch.held)
         found.append(policy.answer(seen)[0].float().cpu())
         done.append(batch.chunk.float().cpu())
     policy.train(was_training)

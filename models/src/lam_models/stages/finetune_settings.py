@@ -36,7 +36,7 @@ class FinetuneSettings:
     hand: str = ""
     validation: float = 0.1
     cache: Literal["raw", "jpeg"] = "raw"
-    steps: int = 1500
+    steps: int = 1000
     batch_size: int | None = None
     learning_rate: float | None = None
     seed: int = 0

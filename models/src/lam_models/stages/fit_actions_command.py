@@ -55,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="longest time until an answer is used; chunks begin up to so much later (default 0)",
     )
+    _add_video(parser)
+    add_shared(parser)
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video",
         dest="videos",
@@ -75,7 +80,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video-share", type=float, default=0.3, help="of each batch (default 0.3)"
     )
-    add_shared(parser)
 
 
 def run(args: argparse.Namespace) -> int:

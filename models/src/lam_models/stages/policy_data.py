@@ -13,7 +13,7 @@ from accelerate import PartialState
 from jaxtyping import Bool, Int64
 
 from lam_models.data.split import evenly_spread, split_episodes
-from lam_models.policy.inputs import Examples
+from lam_models.policy.inputs import HELD_STEPS, Examples
 from lam_models.stages.batches import to_device
 from lam_models.stages.demonstrations import Demonstrations
 from lam_models.stages.training.recipe import Recipe
@@ -106,6 +106,7 @@ def _examples(
         state=torch.from_numpy(one.features[rows]),
         words=torch.from_numpy(one.words[one.episode_of[rows]]),
         delay=torch.from_numpy(delays.astype(np.float32)),
+        held=None if one.actions is None else torch.from_numpy(one.held(rows, HELD_STEPS)),
         chunk=torch.from_numpy(one.chunks(rows, steps, delays)) if steps else None,
         codes=codes,
         values=values,

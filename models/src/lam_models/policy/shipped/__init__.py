@@ -15,3 +15,8 @@ def shipped_policy() -> Path:
     if not (_FOLDER / "config.json").is_file():
         raise UserError(f"no trained policy is shipped here: {_FOLDER} holds no config.json")
     return _FOLDER
+
+
+def policy_folder(name: str) -> Path:
+    """What a command line's --policy says: a folder, or the shipped one's name."""
+    return shipped_policy() if name == SHIPPED else Path(name)
