@@ -1,10 +1,11 @@
 """Camera to command: what policy_node adds to the transport of its pictures, stage by stage.
 
 One process sends VGA pictures of one or three cameras at 30 Hz, raw or JPEG; another receives
-them: a bare subscriber (the floor), or policy_node with the instant policy at 50 Hz. The stages are
-those of lam_policy_node/latency.py, taken of the first command that rests on a picture. Waiting for
-the beat of the control grid is no work, so what counts against the floor is total minus grid: the
-floor's p95 taken from its p95 is what the node adds.
+them: a bare subscriber (the floor), or policy_node with the instant policy at 50 Hz, and once with
+the shipped one, which thinks. The stages are those of lam_policy_node/latency.py, taken of the
+first command that rests on a picture. Waiting for the beat of the control grid is no work, so what
+counts against the floor is total minus grid: the floor's p95 taken from its p95 is what the node
+adds.
 """
 
 from __future__ import annotations
@@ -57,9 +58,14 @@ def publish(encoding: str, cameras: Sequence[str], count: int) -> None:
     import array
 
     import rclpy
+    from geometry_msgs.msg import PoseStamped
 
     rclpy.init(domain_id=DOMAIN)
     node = rclpy.create_node("cameras")
+    poses = node.create_publisher(PoseStamped, "/ee_pose", 10)
+    pose = PoseStamped()
+    pose.header.frame_id = "base_link"
+    pose.pose.position.x, pose.pose.position.z, pose.pose.orientation.x = 0.45, 0.3, 1.0
     message, payload = messages_of(encoding)
     publishers = [
         node.create_publisher(type(message), topic(camera, encoding), quality(False))
@@ -71,6 +77,8 @@ def publish(encoding: str, cameras: Sequence[str], count: int) -> None:
     message.data = array.array("B", payload)
     due_s, step_s = time.monotonic(), 1.0 / CAMERA_HZ / len(cameras)
     for _ in range(count):
+        pose.header.stamp.sec, pose.header.stamp.nanosec = divmod(time.time_ns(), 10**9)
+        poses.publish(pose)
         for publisher in publishers:
             now_ns = time.time_ns()
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(now_ns, 10**9)
@@ -117,7 +125,7 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
     stop, words = StopRequest(), []
     topics = ", ".join(topic(camera, encoding) for camera in cameras)
     given = {"policy": folder, "cameras": f"[{', '.join(cameras)}]", "camera_topics": f"[{topics}]"}
-    given |= {"control_rate_hz": CONTROL_HZ, "needs_instruction": "false"}
+    given |= {"control_rate_hz": CONTROL_HZ, "instruction": "reach the red cube"}
     for name, value in given.items():
         words += ["-p", f"{name}:={value}"]
     rclpy.init(
@@ -135,7 +143,8 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
     while not stop:
         executor.spin_once(timeout_sec=node.wait_s())
         node.turn()
-    counts = {"received": sum(run.received.values()), "missed": node.grid.missed}
+    received = sum(run.received[camera] for camera in cameras)
+    counts = {"received": received, "missed": node.grid.missed}
     print(json.dumps({"stages_s": run.latency.durations(), **counts, "fault": run.fault}))
     node.finish(executor)
 
@@ -159,19 +168,22 @@ def observe(side: Sequence[str], encoding: str, cameras: int, count: int) -> dic
     return json.loads(out.splitlines()[-1])
 
 
-def measure_one(encoding: str, cameras: int, count: int, folder: Path) -> list[Row]:
-    """The floor and the node for one encoding and number of cameras."""
+def instant(folder: Path, cameras: int) -> Path:
+    """A policy that looks at so many cameras and takes no time."""
     from lam_models.checkpoint import CameraSpec
     from lam_models.policy.instant import sine, write_instant
     from lam_models.types import LatentSpec
 
-    path = folder / f"{encoding}{cameras}"
     specs = tuple(CameraSpec(name, 224, 224) for name in CAMERAS[:cameras])
     space = LatentSpec("hand/bench", "hand", (1, 16))
-    write_instant(path, space, specs, motion=sine(0.05, 4.0, 0.05))
-    sent, case = count * cameras, f"{cameras} x VGA {encoding}"
+    return write_instant(folder / str(cameras), space, specs, motion=sine(0.05, 4.0, 0.05))
+
+
+def measure_one(case: str, encoding: str, cameras: int, count: int, policy: Path) -> list[Row]:
+    """The floor and the node for one encoding and number of cameras."""
+    sent = count * cameras
     floor = observe(("subscribe",), encoding, cameras, count)
-    node = observe(("node", str(path)), encoding, cameras, count)
+    node = observe(("node", str(policy)), encoding, cameras, count)
     if node["fault"]:
         sys.exit(f"{case}: {node['fault']}")
     stages = node["stages_s"]
@@ -191,14 +203,18 @@ def _row(case: str, stage: str, durations_s: Sequence[float], lost: int) -> Row:
 
 
 def measure(quick: bool) -> list[Row]:
+    from lam_models.policy.shipped import shipped_policy
+
     count = 60 if quick else 1200
-    cases = [("raw", 1), ("raw", 3)] if quick else [(e, n) for e in ("raw", "jpeg") for n in (1, 3)]
     with tempfile.TemporaryDirectory() as folder:
-        return [
-            row
-            for encoding, cameras in cases
-            for row in measure_one(encoding, cameras, count, Path(folder))
+        policies = {number: instant(Path(folder), number) for number in (1, 3)}
+        cases = [
+            (f"{number} x VGA {encoding}", encoding, number, count, policy)
+            for encoding in (("raw",) if quick else ("raw", "jpeg"))
+            for number, policy in policies.items()
         ]
+        cases.append(("1 x VGA jpeg, small policy", "jpeg", 1, count, shipped_policy()))
+        return [row for case in cases for row in measure_one(*case)]
 
 
 def draw(rows: list[Row], path: Path) -> None:
