@@ -1,5 +1,6 @@
 """Which weights of a policy are finetuned, and LoRA that is merged again.
 
+words   what words mean, and where that is in the picture; how the hand gets there stays as it is
 heads   all but the backbone, and the small backbone's table of words, so that new words are learnt
 lora    these, what surrounds a vision-language model, and LoRA in its language model
 all     everything that training from the start would train
@@ -16,6 +17,7 @@ from lam_models.policy.slot_policy import SlotPolicy
 
 _BACKBONE, _MODEL = "backbone.", "backbone.model."
 _WORDS = "backbone.words.table."
+_MEANING = ("places.", "backbone.words.")
 _RANK = 16
 
 
@@ -34,6 +36,12 @@ def choose_weights(policy: SlotPolicy, part: str) -> int:
         raise UserError("this policy has no vision-language model for LoRA; train heads or all")
     if part == "lora" and vlm is not None and vlm.lora_rank == 0:
         _add_lora(policy)
+    if part == "words" and policy.config.pinhole is None:
+        raise UserError("this policy finds no places in a calibrated picture; train heads or all")
+    if part == "words":
+        for name, parameter in policy.named_parameters():
+            kept = parameter.requires_grad and name.startswith(_MEANING)
+            parameter.requires_grad_(kept)
     if part == "heads":
         for name, parameter in policy.named_parameters():
             head = not name.startswith(_BACKBONE) or name.startswith(_WORDS)

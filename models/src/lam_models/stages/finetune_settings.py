@@ -9,7 +9,7 @@ from typing import Literal
 from lam_models.command import UserError, unknown
 from lam_models.stages.training.recipe import Precision
 
-TRAINED = ("heads", "lora", "all")
+TRAINED = ("words", "heads", "lora", "all")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FinetuneSettings:
     data: tuple[Path, ...]
     replay: tuple[Path, ...] = ()
     replay_share: float = 0.3
-    train: Literal["", "heads", "lora", "all"] = ""
+    train: Literal["", "words", "heads", "lora", "all"] = ""
     intervention_weight: float = 3.0
     space: str = ""
     hand: str = ""
