@@ -1,15 +1,13 @@
-"""record_node under a robot's load, and killed at random instants.
+"""record_node under a robot's load.
 
 Three VGA cameras (JPEG) at 30 Hz, joint states at 100 Hz, commands at 50 Hz, for ten minutes:
 messages lost by the recorder's own account and by the numbers that the messages carry, CPU cores,
 growth of memory. Beside it the plain way, rosbags' writer in the subscription's callback, on the
-same streams. Then the recorder is killed (SIGKILL) at random instants of a second episode: the
-finished one must open unchanged, the other must be repaired and end at most a second before.
+same streams.
 """
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
 from itertools import pairwise
@@ -21,14 +19,11 @@ from record_processes import Caller, Plain, Recorder, Robot, Writer
 from record_streams import RATES_HZ
 
 from lam_models.data.bags.recording import Recording
-from lam_teleop.bags.repair import find_episodes, is_finished, repair
 from report import Benchmark, Goal, Row, figure_of, main
 
 matplotlib.use("Agg")
 
 SECONDS, QUICK_SECONDS = 600.0, 6.0
-KILLS, QUICK_KILLS, SEED = 20, 1, 0
-KILLED = "record_node, killed"
 
 
 def lost_by_numbers(folder: Path, first: dict[str, int], end: dict[str, int]) -> int:
@@ -72,72 +67,35 @@ def load(
         return row, sent
 
 
-def kill(caller: Caller, robot: Robot, after_s: float) -> tuple[float, bool]:
-    """Seconds lost of an episode by a kill; whether the finished one before is as it was."""
-    with tempfile.TemporaryDirectory() as name, Recorder(Path(name), caller) as recorder:
-        recorder.ready()
-        robot.begin(after_s + 3.0)
-        recorder.begin()
-        time.sleep(0.5)
-        recorder.stop()
-        (finished,) = find_episodes(recorder.recordings)
-        before = {path.name: path.read_bytes() for path in finished.iterdir()}
-        recorder.begin()
-        time.sleep(after_s)
-        died_ns = time.time_ns()
-        recorder.kill()
-        recorder.wait()
-        robot.sent()
-        for episode in find_episodes(recorder.recordings):
-            repair(episode)
-        intact = {path.name: path.read_bytes() for path in finished.iterdir()} == before
-        episodes = find_episodes(recorder.recordings)
-        intact &= len(episodes) == 2 and all(map(is_finished, episodes))
-        last_ns = Recording(episodes[-1]).span_ns[1]
-        return (died_ns - last_ns) / 1e9, intact
-
-
 def measure(quick: bool) -> list[Row]:
-    seconds, count = (QUICK_SECONDS, QUICK_KILLS) if quick else (SECONDS, KILLS)
-    caller, draw = Caller(), random.Random(SEED)
+    seconds = QUICK_SECONDS if quick else SECONDS
     rows, sent = [], dict.fromkeys(RATES_HZ, 0)
-    with Robot() as robot:
+    with Caller() as caller, Robot() as robot:
         robot.ready()
         for way in (Recorder, Plain):
             row, sent = load(way, caller, robot, seconds, sent)
             rows.append(row)
-        kills = [kill(caller, robot, draw.uniform(0.8, 3.0)) for _ in range(count)]
-    return [
-        *rows,
-        {
-            "writer": KILLED,
-            "kills": len(kills),
-            "worst_lost_s": max(lost for lost, _ in kills),
-            "spoilt_episodes": sum(not intact for _, intact in kills),
-        },
-    ]
+            print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
+    return rows
 
 
 def draw(rows: list[Row], path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    loads = [row for row in rows if row["writer"] != KILLED]
     figures = ("lost_by_numbers", "cores", "growth_mb_min")
     figure, axes = plt.subplots(1, len(figures), figsize=(10, 2.6))
     for axis, name in zip(axes, figures, strict=True):
-        axis.barh(
-            [str(r["writer"]) for r in loads], [float(r[name]) for r in loads], color="#2a7f62"
-        )
+        axis.barh([str(r["writer"]) for r in rows], [float(r[name]) for r in rows], color="#2a7f62")
         axis.set_title(name.replace("_", " "), fontsize=9)
         if axis is not axes[0]:
             axis.set_yticks([])
-    figure.suptitle(f"Three VGA cameras, joints and commands for {loads[0]['seconds']:g} s")
+    figure.suptitle(f"Three VGA cameras, joints and commands for {rows[0]['seconds']:g} s")
     figure.tight_layout()
     figure.savefig(path, dpi=130)
 
 
-def ours(figure: str, writer: str = Recorder.name):
-    return figure_of(figure, writer=writer)
+def ours(figure: str):
+    return figure_of(figure, writer=Recorder.name)
 
 
 GOALS = (
@@ -145,10 +103,7 @@ GOALS = (
     Goal("messages lost by their numbers", ours("lost_by_numbers"), at_most=0),
     Goal("CPU cores of the recorder", ours("cores"), at_most=1.0),
     Goal("growth of its memory, MB a minute", ours("growth_mb_min"), at_most=1.0),
-    Goal("most seconds lost by a kill", ours("worst_lost_s", KILLED), at_most=1.0),
-    Goal("episodes spoilt by a kill", ours("spoilt_episodes", KILLED), at_most=0),
 )
 
 if __name__ == "__main__":
-    summary = "Recording a robot's streams, and a recorder that is killed"
-    main(Benchmark("record", summary, measure, draw, GOALS, (SEED,)))
+    main(Benchmark("record", "Recording a robot's streams", measure, draw, GOALS))

@@ -60,7 +60,10 @@ class Robot(Child):
 
 
 class Caller:
-    """Calls the recorder's services and knows whether it hears the robot."""
+    """Calls the recorder's services and knows whether it hears the robot.
+
+    One that was killed is not forgotten for some seconds: another recorder needs another caller.
+    """
 
     def __init__(self) -> None:
         import rclpy
@@ -70,6 +73,15 @@ class Caller:
         # Signals are report.main's.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         self.node = rclpy.create_node("record_bench")
+
+    def __enter__(self) -> Caller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import rclpy
+
+        self.node.destroy_node()
+        rclpy.shutdown()
 
     def wait(self, done: Callable[[], bool]) -> None:
         import rclpy

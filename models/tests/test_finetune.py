@@ -124,10 +124,21 @@ def test_places_are_learnt_on_where_the_camera_stands_as_it_did(space: Path, tmp
     before = open_checkpoint(tmp_path / "policy")
     after = finetuned(tmp_path / "policy", data, space, tmp_path / "out", "--train", "heads")
     assert {"places", "ways"} <= {name.split(".")[0] for name in changed(before, after)}
+    after = finetuned(tmp_path / "policy", data, space, tmp_path / "words", "--train", "words")
+    moved = changed(before, after)
+    assert all(name.startswith(("places.", "backbone.words.")) for name in moved)
+    assert {"places", "backbone"} <= {name.split(".")[0] for name in moved}
     moved = replace(here, position_m=(1.1, -0.1, 0.6))
     other = record_episodes(tmp_path / "other", pinhole=moved)
     with pytest.raises(UserError, match=r"camera 'front' is calibrated otherwise.*-0\.1"):
         finetuned(tmp_path / "policy", other, space, tmp_path / "none")
+
+
+def test_words_alone_need_a_policy_that_finds_places(
+    policy: Path, new: Path, space: Path, tmp_path: Path
+):
+    with pytest.raises(UserError, match="finds no places"):
+        finetuned(policy, new, space, tmp_path / "out", "--train", "words")
 
 
 def test_a_person_who_takes_over_is_told_from_one_who_demonstrates(new: Path, wanted: Wanted):

@@ -41,8 +41,8 @@ from lam_models.stages.training.trainer import place
 from lam_models.strict_json import from_json, to_json
 
 KIND = "slot_policy"
-# At most: a third of what the small policy is trained with from the start.
-DEFAULT_RATE = 3e-4
+# At most: of what the small policy is trained with from the start, a seventh, and half for words alone.
+DEFAULT_RATE, WORDS_RATE = 3e-4, 1e-3
 # Focal length in half sides, position in m and turn in rad.
 _CALIBRATED_WITHIN = 0.01
 
@@ -122,7 +122,8 @@ def _opened(path: Path) -> Checkpoint:
 
 def _config(settings: FinetuneSettings, config: Config) -> Config:
     """The policy's own but for how it is trained from here on."""
-    rate = settings.learning_rate or min(config.learning_rate, DEFAULT_RATE)
+    most = WORDS_RATE if settings.train == "words" else DEFAULT_RATE
+    rate = settings.learning_rate or min(config.learning_rate, most)
     return dataclasses.replace(
         config,
         learning_rate=rate,

@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train",
         choices=TRAINED,
         default="",
-        help="heads: read-outs and the table of words; lora: these and adapters in a "
+        help="words: what is named, and where that is in a calibrated picture, where the way of "
+        "moving is known already; heads: read-outs and the table of words; lora: these and adapters in a "
         "vision-language model; all (default: lora where there is such a model, else all)",
     )
     add(
@@ -89,7 +90,7 @@ def _add_recipe(parser: argparse.ArgumentParser, own: dict[str, Any]) -> None:
         "--lr",
         type=float,
         dest="learning_rate",
-        help="learning rate (default: the policy's, at most 3e-4)",
+        help="learning rate (default: the policy's, at most 3e-4, and 1e-3 for words)",
     )
     add("--seed", type=int, default=own["seed"], help="default %(default)s")
     add("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="default auto")

@@ -21,7 +21,7 @@ class FinetuneSettings:
     replay_share: of what is learnt from, where there are earlier ones.
     train: which weights (finetune_parts.py); "" chooses by the backbone.
     intervention_weight: how often a frame is drawn at which a person had taken over from a policy.
-    learning_rate: None takes the policy's own, at most `DEFAULT_RATE`.
+    learning_rate: None takes the policy's own, at most `DEFAULT_RATE` or `WORDS_RATE`.
     space: folder of the space of hands, "" for the shipped one. hand: of all datasets, "" finds it.
     """
 
