@@ -41,7 +41,7 @@ from lam_models.stages.training.trainer import place
 from lam_models.strict_json import from_json, to_json
 
 KIND = "slot_policy"
-# At most: of what the small policy is trained with from the start, a seventh, and half for words alone.
+# At most: a seventh of what the small policy is trained with from the start, half for words alone.
 DEFAULT_RATE, WORDS_RATE = 3e-4, 1e-3
 # Focal length in half sides, position in m and turn in rad.
 _CALIBRATED_WITHIN = 0.01

@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train",
         choices=TRAINED,
         default="",
-        help="words: what is named, and where that is in a calibrated picture, where the way of "
-        "moving is known already; heads: read-outs and the table of words; lora: these and adapters in a "
+        help="words: what is named and where that is in a calibrated picture, not the way of "
+        "moving; heads: read-outs and the table of words; lora: these and adapters in a "
         "vision-language model; all (default: lora where there is such a model, else all)",
     )
     add(
