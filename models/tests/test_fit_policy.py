@@ -103,6 +103,24 @@ def test_slower_steps_are_composed_of_the_frames_between(episodes: Path, space: 
         demonstrations(episodes, space, dt_s=0.03)
 
 
+def test_what_the_hand_was_told_is_of_the_same_episode(episodes: Path, space: Path):
+    found = demonstrations(episodes, space)
+    assert found.actions is not None
+    hands, rows = found.actions[:, 6:], FRAMES + np.array([0, 3, 4])
+    first, later, late = found.held(rows, (1, 4))
+    none = np.zeros_like(hands[0])
+    assert np.array_equal(first, np.concatenate([none, none]))
+    assert np.array_equal(later, np.concatenate([hands[FRAMES + 2], none]))
+    assert np.array_equal(late, np.concatenate([hands[FRAMES + 3], hands[FRAMES]]))
+
+
+def test_what_the_hand_was_told_is_what_a_chunk_told_it(episodes: Path, space: Path):
+    slow = demonstrations(episodes, space, dt_s=0.1)
+    chunk = slow.chunks(np.array([FRAMES]), 2, np.array([0]))[0]
+    told = slow.held(np.array([FRAMES + 4]), (2, 1))[0]
+    assert np.array_equal(told, chunk[:, 6:].reshape(-1))
+
+
 def test_a_hand_that_the_space_does_not_know_is_refused(episodes: Path, tmp_path: Path):
     space = open_space(gripper_space(tmp_path / "space"))
     with pytest.raises(UserError, match="four_finger"):
@@ -111,9 +129,9 @@ def test_a_hand_that_the_space_does_not_know_is_refused(episodes: Path, tmp_path
 
 def test_in_use_it_answers_as_in_training(policy: Path, episodes: Path, space: Path):
     opened = open_policy(policy)
-    chunk = opened.policy.act(observation(episodes, 5))
+    chunk = opened.policy.act(observation(episodes, 0))
     found = demonstrations(episodes, space)
-    batch = Drawn([found], [np.arange(10)]).examples(np.array([5]))
+    batch = Drawn([found], [np.arange(10)]).examples(np.array([0]))
     with torch.no_grad():
         expected = opened.policy.answer(batch)[0][0].numpy()
     assert np.array_equal(np.concatenate([chunk.delta_ee, chunk.hand], axis=1), expected)

@@ -130,9 +130,9 @@ class Demonstrations:
     def held(self, rows: Rows, steps: tuple[int, ...]) -> Float32[np.ndarray, "rows told"]:
         """What the hand was told so many steps before each row; zeros before its episode began."""
         assert self.actions is not None
-        before = rows[:, None] - self.frames_a_step * np.array(steps)
-        known = before >= self.firsts[rows][:, None]
-        hands = self.actions[np.maximum(before, 0), DELTA:]
+        begins = rows[:, None] - self.frames_a_step * np.array(steps)
+        known = begins >= self.firsts[rows][:, None]
+        hands = self.actions[np.maximum(begins, 0), DELTA:]
         return (hands * known[..., None]).astype(np.float32).reshape(len(rows), -1)
 
     def chunks(self, rows: Rows, steps: int, delays: Rows) -> Float32[np.ndarray, "rows steps n"]:

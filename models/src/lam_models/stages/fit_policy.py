@@ -37,7 +37,7 @@ from lam_models.types import LatentSpec
 KIND = "slot_policy"
 AXES = "base"
 # Parts of a policy that are learnt anew from every set of labelled episodes.
-_OF_ACTIONS = ("read_out.", "places.", "ways.")
+_OF_ACTIONS = ("read_out.", "places.", "ways.", "backbone.held.")
 # What a policy takes over from the one before only where nothing else is asked for.
 SHAPES = (
     "cameras",
