@@ -82,7 +82,7 @@ class SmallBackbone(nn.Module):
         told: int,
     ) -> None:
         super().__init__()
-        self.slots, self.width = slots, width
+        self.slots, self.width, self.told = slots, width, told
         self.eyes = nn.ModuleList(
             Eye(image_size, channels, blocks, maps, glimpses, width) for _ in range(cameras)
         )
@@ -132,8 +132,7 @@ class SmallBackbone(nn.Module):
 
     def _held(self, inputs: Inputs) -> Float[Tensor, "batch width"]:
         """Nothing where nothing is known; a latent has a length of 1 and so differs from it."""
-        first: nn.Linear = self.held[0]  # type: ignore[assignment]
-        held = inputs.state.new_zeros(len(inputs.state), first.in_features)
+        held = inputs.state.new_zeros(len(inputs.state), self.told)
         if inputs.held is not None:
             held = torch.cat([inputs.held, held[len(inputs.held) :]])
         return self.held(held)
