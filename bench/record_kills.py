@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 from record_processes import Caller, Recorder, Robot
 
+from lam_models.command import UserError
 from lam_models.data.bags.recording import Recording
 from lam_teleop.bags.repair import find_episodes, is_finished, repair
 from report import Benchmark, Goal, Row, main
@@ -40,18 +41,27 @@ def kill(robot: Robot, after_s: float) -> Row:
         (finished,) = find_episodes(recorder.recordings)
         before = {path.name: path.read_bytes() for path in finished.iterdir()}
         recorder.begin()
+        began_ns = time.time_ns()
         time.sleep(after_s)
         died_ns = time.time_ns()
         recorder.kill()
         recorder.wait()
         robot.sent()
-        for episode in find_episodes(recorder.recordings):
-            repair(episode)
-        episodes = find_episodes(recorder.recordings)
+        lost_s = seconds_lost(recorder.recordings, began_ns, died_ns)
         intact = {path.name: path.read_bytes() for path in finished.iterdir()} == before
-        intact &= len(episodes) == 2 and all(map(is_finished, episodes))
-        last_ns = Recording(episodes[-1]).span_ns[1]
-        return {"after_s": after_s, "lost_s": (died_ns - last_ns) / 1e9, "spoilt": int(not intact)}
+        intact &= is_finished(finished)
+        return {"after_s": after_s, "lost_s": lost_s, "spoilt": int(not intact)}
+
+
+def seconds_lost(recordings: Path, began_ns: int, died_ns: int) -> float:
+    """Of the interrupted episode, the last, after its repair; all of it where that is refused."""
+    *_, interrupted = find_episodes(recordings)
+    try:
+        last_ns = Recording(repair(interrupted).folder).span_ns[1]
+    except UserError as error:
+        print(error, flush=True)
+        last_ns = began_ns
+    return (died_ns - last_ns) / 1e9
 
 
 def measure(quick: bool) -> list[Row]:
