@@ -125,7 +125,7 @@ def test_only_known_places_are_learnt():
     votes = Votes(
         chances=torch.zeros(2, 2, 4).log_softmax(-1),
         spots_m=torch.zeros(2, 2, 4, 2),
-        seen=torch.zeros(2, 4, 96),
+        pictures=torch.zeros(2, 3, SIDE, SIDE),
         said=torch.zeros(2, 64),
     )
     places, wanted = Places(PINHOLE, SIDE), torch.zeros(2, 2, 9)

@@ -46,6 +46,12 @@ def strided(in_channels: int, out_channels: int) -> nn.Module:
     return nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
 
 
+def normed(before: int, after: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    """Convolve, normalise over the batch, cut off below 0; of an odd kernel."""
+    conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
+    return conv, nn.BatchNorm2d(after), nn.ReLU()
+
+
 class ConvEncoder(nn.Sequential):
     """One stage for each entry of `channels`: halve (rounding up), then residual blocks."""
 

@@ -7,8 +7,8 @@ arrives and closes are what a demonstration is about. Bishop 1994: a mixture of 
 regression would give the mean of several answers.
 
 Each cell's vote is a point near it, which the calibration takes to the table: a network need not
-learn from a few demonstrations how a camera looks at a table, only what the words speak of. The
-heights, and how the hand is turned there, are read from what the winning cell sees.
+learn from a few demonstrations how a camera looks at a table, only what the words speak of. How the
+hand stands there is read by a closer look (close_look.py).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lam_models.policy.inputs import BUCKETS, POSE_FEATURES
+from lam_models.nn.conv import normed
+from lam_models.policy.close_look import CloseLook, TableView
+from lam_models.policy.inputs import BUCKETS
 from lam_models.policy.views import Undo, moved
 from lam_models.sense.pinhole import Pinhole
 
 # Where the hand arrives first, and where it lets go or ends.
 PLACES = 2
-# Votes are for places of this height, where things are held.
-_PLANE_M = 0.02
 _SPREAD_M = 0.02  # Of a vote, along each axis.
+_ROUGHLY_M = 0.008  # Of votes from what they are for, along each axis.
 UNIT_M = 0.05
 _FINE_CHANNELS, _CHANNELS = 12, (32, 48, 64)
 _WORD_WIDTH, _AROUND = 64, 32
@@ -45,13 +46,13 @@ Known = Bool[Tensor, "batch places"]
 class Votes:
     """chances: logarithms over the cells. spots_m: x, y in the base frame that a cell is for.
 
-    seen: of each cell. said: of the instruction.
+    pictures: as they came. said: of the instruction.
     hinted: chances of cells where a few words of the instruction are all there is, in training.
     """
 
     chances: Float[Tensor, "batch places cells"]
     spots_m: Float[Tensor, "batch places cells 2"]
-    seen: Float[Tensor, "batch cells channels"]
+    pictures: Float[Tensor, "batch 3 side side"]
     said: Float[Tensor, "batch words"]
     hinted: Float[Tensor, "batch places cells"] | None = None
 
@@ -59,18 +60,16 @@ class Votes:
 class Places(nn.Module):
     """One camera's picture and an instruction to PLACES poses of the end effector."""
 
-    turn: Tensor
-    eye_m: Tensor
-
     def __init__(self, pinhole: Pinhole, image_size: int) -> None:
         super().__init__()
         first, second, last = _CHANNELS
         # A cell sees a quarter of the picture's side: with more, scenes are learnt by heart.
+        # Normalised over a batch: most of a picture is table, and things are what differs from it.
         self.see = nn.Sequential(
             First(first, fine=image_size >= _FINE),
-            *_looked(first, second, 3, 2),
-            *_looked(second, last, 3),
-            *_looked(last, last, 3),
+            *normed(first, second, 3, 2),
+            *normed(second, last, 3),
+            *normed(last, last, 3),
         )
         # A plain sum of words: anything deeper learns scenes by heart.
         self.words = nn.Embedding(BUCKETS + 1, _WORD_WIDTH, padding_idx=0)
@@ -91,31 +90,20 @@ class Places(nn.Module):
         self.along = nn.Conv2d(_AROUND, PLACES, 1)
         for parameter in self.along.parameters():
             nn.init.zeros_(parameter)
-        self.rest = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(last + _AROUND + _WORD_WIDTH, 64),
-                nn.GELU(),
-                nn.Linear(64, POSE_FEATURES - 2),
-            )
-            for _ in range(PLACES)
-        )
-        self.focal = pinhole.focal
-        R_base_camera = torch.from_numpy(pinhole.R_base_camera).float()
-        self.register_buffer("turn", R_base_camera, persistent=False)
-        self.register_buffer("eye_m", torch.tensor(pinhole.position_m), persistent=False)
+        self.view = TableView(pinhole)
+        self.look = CloseLook(self.view, PLACES, _WORD_WIDTH)
 
     def forward(
         self,
         pictures: Float[Tensor, "batch 3 side side"],
         words: Int64[Tensor, "batch words hashes"],
     ) -> Votes:
-        """pictures: from 0 to 1. In training each is turned, grown and shifted anew."""
-        pictures, undo = moved(pictures) if self.training else (pictures, None)
-        pictures = (4.0 * (pictures - 0.57)).contiguous(memory_format=torch.channels_last)
-        seen = self.see(pictures)
+        """pictures: from 0 to 1. In training votes are for ones turned, grown and shifted anew."""
+        shown, undo = moved(pictures) if self.training else (pictures, None)
+        shown = (4.0 * (shown - 0.57)).contiguous(memory_format=torch.channels_last)
+        seen = self.see(shown)
         named = self._named(words)
         said = named.mean(1)
-        flat = seen.flatten(2)
         keys = self.keys(seen).flatten(2).unflatten(1, (PLACES, -1))
         own = self.own(seen).flatten(2)
         chances = own + self._matches(keys, named)
@@ -130,7 +118,7 @@ class Places(nn.Module):
         return Votes(
             chances=chances.float().log_softmax(-1),
             spots_m=self._spots(aside, along, chances.argmax(-1), undo),
-            seen=torch.cat([flat, around.flatten(2)], dim=1).mT,
+            pictures=pictures,
             said=said,
             hinted=hinted,
         )
@@ -177,51 +165,27 @@ class Places(nn.Module):
         spots = spots + along.flatten(2).tanh()[..., None] * way * (2.0 * farthest)
         if undo is not None:
             spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
-        return self._on_table(spots)
-
-    def _on_table(self, spots: Float[Tensor, "*any 2"]) -> Float[Tensor, "*any 2"]:
-        """As Pinhole.on_plane."""
-        ahead = torch.full_like(spots[..., :1], self.focal)
-        rays = torch.cat([spots, ahead], dim=-1) @ self.turn.mT
-        far = (_PLANE_M - self.eye_m[2]) / rays[..., 2:].clamp_max(-0.05)
-        return self.eye_m[:2] + far * rays[..., :2]
+        return self.view.on_table(spots)
 
     def loss(self, votes: Votes, wanted: Poses, known: Known) -> Float[Tensor, ""]:
-        """Of the known ones: of the votes the negative log likelihood, of the rest the error."""
+        """Of the known ones: of the votes the negative log likelihood, of the look the error."""
         missed_m = (votes.spots_m - wanted[:, :, None, :2]).abs().sum(-1)
         likely = torch.logsumexp(votes.chances - missed_m / _SPREAD_M, dim=-1)
         if votes.hinted is not None:
             guessed = torch.logsumexp(votes.hinted - missed_m.detach() / _SPREAD_M, dim=-1)
             likely = likely + _HINT_WEIGHT * guessed
-        # What a cell sees is asked where the votes should have gone.
-        cells = (votes.chances - missed_m / _SPREAD_M).argmax(-1)
-        rest = self._read(votes, cells)
-        off = (rest - wanted[..., 2:]).abs()
-        off = torch.cat([off[..., :1] / UNIT_M, off[..., 1:]], dim=-1).mean(-1)
+        # The look is at where the votes should have gone, roughly.
+        spots_m = wanted[..., :2] + _ROUGHLY_M * torch.randn_like(wanted[..., :2])
+        off = (self.look(votes.pictures, spots_m, votes.said) - wanted).abs()
+        off = torch.cat([off[..., :3] / _SPREAD_M, off[..., 3:]], dim=-1).mean(-1)
         weights = known.float()
         return ((off - likely) * weights).sum() / weights.sum().clamp_min(1.0)
 
     def poses(self, votes: Votes) -> Poses:
         """Those that won: position [m], then two columns of the rotation."""
         cells = votes.chances.argmax(-1)
-        spots = votes.spots_m.take_along_dim(cells[..., None, None], 2)[:, :, 0]
-        return torch.cat([spots, self._read(votes, cells)], dim=-1)
-
-    def _read(
-        self, votes: Votes, cells: Int64[Tensor, "batch places"]
-    ) -> Float[Tensor, "batch places 7"]:
-        """Heights and turns, from what those cells see."""
-        seen = votes.seen.take_along_dim(cells[..., None], 1)
-        read = [
-            rest(torch.cat([seen[:, i], votes.said], dim=-1)) for i, rest in enumerate(self.rest)
-        ]
-        return torch.stack(read, dim=1).float()
-
-
-def _looked(before: int, after: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    """Normalised over a batch: most of a picture is table, and things are what differs from it."""
-    conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
-    return conv, nn.BatchNorm2d(after), nn.ReLU()
+        spots_m = votes.spots_m.take_along_dim(cells[..., None, None], 2)[:, :, 0]
+        return self.look(votes.pictures, spots_m, votes.said)
 
 
 class First(nn.Module):
@@ -233,10 +197,10 @@ class First(nn.Module):
     def __init__(self, channels: int, fine: bool) -> None:
         super().__init__()
         half = channels // 2
-        self.at_once = nn.Sequential(*_looked(3, half, 7 if fine else 5, 4 if fine else 2))
+        self.at_once = nn.Sequential(*normed(3, half, 7 if fine else 5, 4 if fine else 2))
         middle = _FINE_CHANNELS if fine else 3
-        self.before = nn.Sequential(*(_looked(3, middle, 5, 2) if fine else ()))
-        self.in_steps = nn.Sequential(*_looked(middle, channels - half, 3, 2))
+        self.before = nn.Sequential(*(normed(3, middle, 5, 2) if fine else ()))
+        self.in_steps = nn.Sequential(*normed(middle, channels - half, 3, 2))
 
     def forward(
         self, x: Float[Tensor, "batch 3 side side"]
