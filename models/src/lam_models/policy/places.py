@@ -77,8 +77,9 @@ class Places(nn.Module):
         self.divides = nn.Embedding(BUCKETS + 1, 1, padding_idx=0)
         nn.init.zeros_(self.divides.weight)
         self.norm = nn.LayerNorm(_WORD_WIDTH)
-        self.keys = nn.Conv2d(last, PLACES * last, 1)
-        self.asked = nn.ModuleList(nn.Linear(_WORD_WIDTH, last) for _ in range(PLACES))
+        # What a word looks like is the same at every place, and is learnt of all of them.
+        self.keys = nn.Conv2d(last, last, 1)
+        self.asked = nn.Linear(_WORD_WIDTH, last)
         self.own = nn.Conv2d(last, PLACES, 1)
         self.around = nn.Sequential(
             nn.Conv2d(last, _AROUND, 3, padding=2, dilation=2),
@@ -104,7 +105,7 @@ class Places(nn.Module):
         seen = self.see(shown)
         named = self._named(words)
         said = named.mean(1)
-        keys = self.keys(seen).flatten(2).unflatten(1, (PLACES, -1))
+        keys = self.keys(seen).flatten(2)
         own = self.own(seen).flatten(2)
         chances = own + self._matches(keys, named)
         hinted = None
@@ -125,11 +126,10 @@ class Places(nn.Module):
 
     def _matches(
         self,
-        keys: Float[Tensor, "batch places channels cells"],
+        keys: Float[Tensor, "batch channels cells"],
         named: Float[Tensor, "batch places width"],
     ) -> Float[Tensor, "batch places cells"]:
-        asked = torch.stack([ask(named[:, i]) for i, ask in enumerate(self.asked)], dim=1)
-        return (asked[:, :, None] @ keys)[:, :, 0]
+        return self.asked(named) @ keys
 
     def _named(
         self, words: Int64[Tensor, "batch words hashes"]
