@@ -70,8 +70,8 @@ def test_new_scenes_are_understood_after_few():
 
 def test_spots_are_where_the_cells_look():
     places = Places(PINHOLE, SIDE).eval()
-    torch.nn.init.zeros_(places.aside.weight)
-    torch.nn.init.zeros_(places.aside.bias)
+    for parameter in places.aside.parameters():
+        torch.nn.init.zeros_(parameter)
     picture, words, _ = scenes(1, 0)
     spots = places(picture, words).spots_m[0, 0].detach().numpy()
     side = SIDE // 4
