@@ -24,10 +24,10 @@ from lam_models.policy.inputs import (
 )
 from lam_models.policy.read_out_kinds import READ_OUTS
 from lam_models.policy.slot_config import Config
-from lam_models.policy.slot_policy import SlotPolicy, hands_told
+from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.views import shifted, tinted, varied
 from lam_models.sense.pinhole import Pinhole
-from lam_models.types import ActionChunk, Frame, LatentSpec, Observation
+from lam_models.types import Frame, Observation
 
 ROWS = 4
 
@@ -266,21 +266,3 @@ def test_a_calibrated_camera_is_not_shifted_and_the_others_are():
     moved = varied(batch, 0.2, 0.0, 0.0, still=1)
     assert (moved.pixels[:, 0] == batch.pixels[:, 0]).all()
     assert (moved.pixels[:, 1] != batch.pixels[:, 1]).any()
-
-
-def test_what_the_hand_was_told_is_of_the_newest_plan_of_then():
-    def plan(start_s: float, base: float) -> ActionChunk:
-        hand = base + np.arange(8, dtype=np.float32)[:, None]
-        delta = np.zeros((8, 6), np.float32)
-        space = LatentSpec("hands", "hand", (1, 1))
-        return ActionChunk(round(start_s * 1e9), 0.05, "base", delta, hand, space, None)
-
-    def told(now_s: float) -> list[float]:
-        plans = [plan(99.0, 900.0), plan(1.0, 100.0), plan(1.2, 200.0)]
-        return hands_told(plans, round(now_s * 1e9), 1).tolist()
-
-    assert told(1.0) == [0.0, 0.0, 0.0]
-    assert told(1.05) == [100.0, 0.0, 0.0]
-    assert told(1.2) == [103.0, 100.0, 0.0]
-    assert told(1.41) == [203.0, 200.0, 100.0]
-    assert told(3.0) == [0.0, 0.0, 0.0]

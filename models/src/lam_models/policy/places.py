@@ -176,6 +176,8 @@ class Places(nn.Module):
             likely = likely + _HINT_WEIGHT * guessed
         # The look is at where the votes should have gone, roughly.
         spots_m = wanted[..., :2] + _ROUGHLY_M * torch.randn_like(wanted[..., :2])
+        if not self.training:
+            spots_m = _at(votes, votes.chances - missed_m / _SPREAD_M).detach()
         off = (self.look(votes.pictures, spots_m, votes.said) - wanted).abs()
         off = torch.cat([off[..., :3] / _SPREAD_M, off[..., 3:]], dim=-1).mean(-1)
         weights = known.float()
@@ -183,9 +185,14 @@ class Places(nn.Module):
 
     def poses(self, votes: Votes) -> Poses:
         """Those that won: position [m], then two columns of the rotation."""
-        cells = votes.chances.argmax(-1)
-        spots_m = votes.spots_m.take_along_dim(cells[..., None, None], 2)[:, :, 0]
-        return self.look(votes.pictures, spots_m, votes.said)
+        return self.look(votes.pictures, _at(votes, votes.chances), votes.said)
+
+
+def _at(
+    votes: Votes, liked: Float[Tensor, "batch places cells"]
+) -> Float[Tensor, "batch places 2"]:
+    """What the cell that is liked most votes for."""
+    return votes.spots_m.take_along_dim(liked.argmax(-1)[..., None, None], 2)[:, :, 0]
 
 
 class First(nn.Module):

@@ -14,15 +14,13 @@ A delayed chunk begins that many steps after the observation (delay augmentation
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -31,8 +29,9 @@ from lam_models.checkpoint import Checkpoint, Spec
 from lam_models.command import UserError
 from lam_models.policy.backbone_kinds import make_backbone, make_in_turn
 from lam_models.policy.committed import Committed
-from lam_models.policy.inputs import HELD_STEPS, Examples, Inputs, observed
+from lam_models.policy.inputs import Examples, Inputs, observed
 from lam_models.policy.places import Places, Votes
+from lam_models.policy.plans import Plans
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
     from lam_models.policy.stepping import Stepping
 
 Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
-
-# Plans that are remembered: what the hand was told is read from them.
-_PLANS = 32
 
 
 class SlotPolicy(nn.Module):
@@ -77,7 +73,7 @@ class SlotPolicy(nn.Module):
         self._stepping: Stepping | None = None
         self._spec: Spec | None = None
         self._seen: tuple[Tensor, Tensor] | None = None
-        self._plans: deque[ActionChunk] = deque(maxlen=_PLANS)
+        self._plans = Plans()
 
     def rate_share(self, parameter: str) -> float:
         """Of the learning rate."""
@@ -238,13 +234,12 @@ class SlotPolicy(nn.Module):
             hand_space=_space(spec),
             motion_codes=None if codes is None else codes[0].cpu().numpy().astype(np.uint16),
         )
-        self._plans.append(plan)
-        return plan
+        return self._plans.agreed(plan)
 
     def _observed(self, observation: Observation, steps: int, device: torch.device | str) -> Inputs:
         cameras = self._known_spec().cameras
         inputs = observed(observation, cameras, steps, device, self.backbone.read_words)
-        held = hands_told(self._plans, observation.stamp_ns, self.config.latent_dim)
+        held = self._plans.hands_told(observation.stamp_ns, self.config.latent_dim)
         inputs = replace(inputs, held=torch.from_numpy(held[None]).to(device))
         return inputs if self.config.pinhole is None else replace(inputs, places=self._look(inputs))
 
@@ -263,20 +258,6 @@ class SlotPolicy(nn.Module):
         if self._spec is None:
             raise UserError("a policy acts only when it was opened from a folder")
         return self._spec
-
-
-def hands_told(
-    plans: Sequence[ActionChunk], now_ns: int, latent_dim: int
-) -> Float32[np.ndarray, " n"]:
-    """The hand latents of HELD_STEPS before now, each by the newest plan of then; zeros: none."""
-    hands = np.zeros((len(HELD_STEPS), latent_dim), np.float32)
-    for hand, steps in zip(hands, HELD_STEPS, strict=True):
-        for plan in reversed(plans):
-            step = round((now_ns - plan.start_ns) / (1e9 * plan.dt_s)) - steps
-            if step >= 0:
-                hand[:] = plan.hand[step] if step < len(plan.hand) else 0.0
-                break
-    return hands.reshape(-1)
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[object]:
