@@ -174,9 +174,10 @@ class Places(nn.Module):
         if votes.hinted is not None:
             guessed = torch.logsumexp(votes.hinted - missed_m.detach() / _SPREAD_M, dim=-1)
             likely = likely + _HINT_WEIGHT * guessed
-        # The look is at where the votes should have gone, roughly.
-        spots_m = wanted[..., :2] + _ROUGHLY_M * torch.randn_like(wanted[..., :2])
-        if not self.training:
+        # The look is at where the votes should have gone: in training roughly, else at the best.
+        if self.training:
+            spots_m = wanted[..., :2] + _ROUGHLY_M * torch.randn_like(wanted[..., :2])
+        else:
             spots_m = _at(votes, votes.chances - missed_m / _SPREAD_M).detach()
         off = (self.look(votes.pictures, spots_m, votes.said) - wanted).abs()
         off = torch.cat([off[..., :3] / _SPREAD_M, off[..., 3:]], dim=-1).mean(-1)

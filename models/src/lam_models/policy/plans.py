@@ -33,8 +33,10 @@ class Plans:
         hand, count = plan.hand.copy(), np.ones((len(plan.hand), 1), np.float32)
         for before in self._made:
             late = _steps(plan.start_ns - before.start_ns, plan.dt_s)
-            said = before.hand[late : late + len(hand)] if 0 < late <= _ASKED_STEPS else ()
-            hand[: len(said)] += np.reshape(said, (-1, hand.shape[1]))
+            if not 0 < late <= _ASKED_STEPS:
+                continue
+            said = before.hand[late : late + len(hand)]
+            hand[: len(said)] += said
             count[: len(said)] += 1.0
         agreed = replace(plan, hand=hand / count)
         self._made.append(plan)
