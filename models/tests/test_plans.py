@@ -6,52 +6,80 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from jaxtyping import Float32
 
+from lam_models.policy.inputs import HELD_STEPS
 from lam_models.policy.plans import Plans
 from lam_models.types import ActionChunk, LatentSpec
 
 STEP_S, STEPS = 0.05, 8
+OPEN, CLOSED = 0.0, np.pi / 2  # As angles on a circle: latents of two numbers.
+NOTHING = [0.0, 0.0]
 
 
-def plan(start_s: float, hand: Sequence[float]) -> ActionChunk:
-    rows = np.array(hand, np.float32)[:, None]
-    delta = np.zeros((len(rows), 6), np.float32)
-    space = LatentSpec("hands", "hand", (1, 1))
-    return ActionChunk(round(start_s * 1e9), STEP_S, "base", delta, rows, space, None)
+def on_circle(angles: Sequence[float]) -> Float32[np.ndarray, "steps 2"]:
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def plan(start_s: float, angles: Sequence[float]) -> ActionChunk:
+    delta = np.zeros((len(angles), 6), np.float32)
+    space = LatentSpec("hands", "hand", (1, 2))
+    return ActionChunk(round(start_s * 1e9), STEP_S, "base", delta, on_circle(angles), space, None)
 
 
 def test_what_the_hand_was_told_is_of_the_newest_plan_of_then():
     plans = Plans()
-    for start_s, base in ((99.0, 900.0), (1.0, 100.0), (1.2, 200.0)):
-        plans.agreed(plan(start_s, [base + i for i in range(STEPS)]))
+    for start_s, base in ((99.0, -0.5), (1.0, 0.1), (1.2, 0.2)):
+        plans.agreed(plan(start_s, [base + 0.01 * i for i in range(STEPS)]))
 
-    def told(now_s: float) -> list[float]:
-        return plans.hands_told(round(now_s * 1e9), 1).tolist()
+    def told(now_s: float) -> list[list[float]]:
+        return plans.hands_told(round(now_s * 1e9), 2).reshape(-1, 2).tolist()
 
-    assert told(1.0) == [0.0, 0.0, 0.0]
-    assert told(1.05) == [100.0, 0.0, 0.0]
-    assert told(1.2) == [103.0, 100.0, 0.0]
-    assert told(1.41) == [203.0, 200.0, 100.0]
-    assert told(3.0) == [0.0, 0.0, 0.0]
+    def angles(*known: float) -> list[object]:
+        rows = [*on_circle(known).tolist(), *[NOTHING] * (len(HELD_STEPS) - len(known))]
+        return [pytest.approx(row, abs=1e-6) for row in rows]
+
+    assert told(1.0) == [NOTHING] * len(HELD_STEPS)
+    assert told(1.05) == angles(0.1)
+    assert told(1.2) == angles(0.13, 0.1)
+    assert told(1.41) == angles(0.23, 0.2, 0.1)
+    assert told(3.0) == [NOTHING] * len(HELD_STEPS)
 
 
 def test_an_event_that_each_plan_puts_off_by_a_step_happens():
-    plans, closed_then_open = Plans(), [0.0] + [1.0] * (STEPS - 1)
-    now = [plans.agreed(plan(1.0 + STEP_S * i, closed_then_open)).hand[0, 0] for i in range(6)]
-    assert now == pytest.approx([0.0, 1 / 2, 2 / 3, 3 / 4, 3 / 4, 3 / 4])
+    plans, closed_then_open = Plans(), [CLOSED] + [OPEN] * (STEPS - 1)
+    now = [plans.agreed(plan(1.0 + STEP_S * i, closed_then_open)).hand[0] for i in range(6)]
+    votes = np.array([[0, 1], [1, 1], [2, 1], [3, 1], [3, 1], [3, 1]])  # To open, to stay closed.
+    assert np.array(now) == pytest.approx(votes / np.linalg.norm(votes, axis=1, keepdims=True))
+
+
+def test_what_is_agreed_on_is_a_hand_latent():
+    plans, rng = Plans(), np.random.default_rng(0)
+    for i in range(20):
+        agreed = plans.agreed(plan(1.0 + STEP_S * i, rng.uniform(-np.pi, np.pi, STEPS)))
+        assert np.linalg.norm(agreed.hand, axis=1) == pytest.approx(np.ones(STEPS))
+
+
+def test_of_plans_that_contradict_each_other_the_newest_one_has_it():
+    plans = Plans()
+    plans.agreed(plan(1.0, [OPEN] * STEPS))
+    newer = plan(1.0 + STEP_S, [OPEN + np.pi] * STEPS)
+    assert plans.agreed(newer).hand == pytest.approx(newer.hand)
 
 
 def test_plans_of_long_ago_or_of_another_clock_have_no_say():
-    plans = Plans()
-    plans.agreed(plan(1.0, [1.0] * STEPS))
-    assert (plans.agreed(plan(1.0 + 4 * STEP_S, [0.0] * STEPS)).hand == 0.0).all()
-    assert (plans.agreed(plan(0.5, [0.0] * STEPS)).hand == 0.0).all()
+    plans, opened = Plans(), on_circle([OPEN] * STEPS)
+    plans.agreed(plan(1.0, [CLOSED] * STEPS))
+    for start_s in (1.0 + 4 * STEP_S, 0.5):
+        assert plans.agreed(plan(start_s, [OPEN] * STEPS)).hand == pytest.approx(opened)
 
 
 def test_only_the_hand_and_only_as_far_as_was_foretold_is_agreed_on():
     plans = Plans()
-    plans.agreed(plan(1.0, [1.0] * STEPS))
-    newer = plan(1.0 + 2 * STEP_S, [0.0] * STEPS)
+    plans.agreed(plan(1.0, [CLOSED] * STEPS))
+    newer = plan(1.0 + 2 * STEP_S, [OPEN] * STEPS)
     agreed = plans.agreed(newer)
-    assert agreed.hand[:, 0] == pytest.approx([0.5] * (STEPS - 2) + [0.0] * 2)
-    assert (newer.hand == 0.0).all() and agreed.delta_ee is newer.delta_ee
+    between = on_circle([(OPEN + CLOSED) / 2] * (STEPS - 2) + [OPEN] * 2)
+    assert agreed.hand == pytest.approx(between, abs=1e-6)
+    assert newer.hand == pytest.approx(on_circle([OPEN] * STEPS))
+    assert agreed.delta_ee is newer.delta_ee

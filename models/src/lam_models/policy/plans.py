@@ -3,6 +3,7 @@
 Paper: Zhao et al. 2023, ACT (arXiv 2304.13705), temporal ensembling, here of the hand alone. When a
 hand opens is uncertain by some steps, so each plan opens it a little later than now; a policy that
 is asked at every step would put it off for ever. What earlier plans said of now speaks with it.
+Hand latents lie on a sphere, and so does what plans agree on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lam_models.types import ActionChunk
 _KEPT = 32
 # So many steps a plan is asked of what it said.
 _ASKED_STEPS = 3
+_LEAST_LENGTH = 0.1
 
 
 class Plans:
@@ -30,15 +32,17 @@ class Plans:
 
     def agreed(self, plan: ActionChunk) -> ActionChunk:
         """Remember a new plan; with the mean of what it and those just before it tell the hand."""
-        hand, count = plan.hand.copy(), np.ones((len(plan.hand), 1), np.float32)
+        hand = plan.hand.copy()
         for before in self._made:
             late = _steps(plan.start_ns - before.start_ns, plan.dt_s)
             if not 0 < late <= _ASKED_STEPS:
                 continue
             said = before.hand[late : late + len(hand)]
             hand[: len(said)] += said
-            count[: len(said)] += 1.0
-        agreed = replace(plan, hand=hand / count)
+        length = np.linalg.norm(hand, axis=1, keepdims=True)
+        # Plans that contradict each other agree on nothing: the newest one has it.
+        hand = np.where(length > _LEAST_LENGTH, hand / length.clip(_LEAST_LENGTH), plan.hand)
+        agreed = replace(plan, hand=hand)
         self._made.append(plan)
         self._carried_out.append(agreed)
         return agreed
