@@ -3,12 +3,13 @@
 Paper: Zhao et al. 2023, ACT (arXiv 2304.13705), temporal ensembling, here of the hand alone. When a
 hand opens is uncertain by some steps, so each plan opens it a little later than now; a policy that
 is asked at every step would put it off for ever. What earlier plans said of now speaks with it.
-Hand latents lie on a sphere, and so does what plans agree on.
+ACT takes a mean, this takes a vote.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,6 @@ from lam_models.types import ActionChunk
 _KEPT = 32
 # So many steps a plan is asked of what it said.
 _ASKED_STEPS = 3
-_LEAST_LENGTH = 0.1
 
 
 class Plans:
@@ -31,18 +31,14 @@ class Plans:
         self._carried_out: deque[ActionChunk] = deque(maxlen=_KEPT)
 
     def agreed(self, plan: ActionChunk) -> ActionChunk:
-        """Remember a new plan; with the mean of what it and those just before it tell the hand."""
-        hand = plan.hand.copy()
-        for before in self._made:
+        """Remember a new plan; its hand is told what it and those just before it most agree on."""
+        said = [plan.hand]
+        for before in reversed(self._made):
             late = _steps(plan.start_ns - before.start_ns, plan.dt_s)
-            if not 0 < late <= _ASKED_STEPS:
-                continue
-            said = before.hand[late : late + len(hand)]
-            hand[: len(said)] += said
-        length = np.linalg.norm(hand, axis=1, keepdims=True)
-        # Plans that contradict each other agree on nothing: the newest one has it.
-        hand = np.where(length > _LEAST_LENGTH, hand / length.clip(_LEAST_LENGTH), plan.hand)
-        agreed = replace(plan, hand=hand)
+            if 0 < late <= _ASKED_STEPS:
+                said.append(before.hand[late:])
+        hand = [_agreed([one[i] for one in said if i < len(one)]) for i in range(len(plan.hand))]
+        agreed = replace(plan, hand=np.stack(hand))
         self._made.append(plan)
         self._carried_out.append(agreed)
         return agreed
@@ -57,6 +53,15 @@ class Plans:
                     hand[:] = plan.hand[step] if step < len(plan.hand) else 0.0
                     break
         return hands.reshape(-1)
+
+
+def _agreed(latents: Sequence[Float32[np.ndarray, " n"]]) -> Float32[np.ndarray, " n"]:
+    """The one that all are nearest to, of equals the first.
+
+    One of them, not their mean: between an open and a closed hand lies what no hand was taught.
+    """
+    together = np.stack(latents)
+    return together[np.argmax((together @ together.sum(0)).round(3))]
 
 
 def _steps(duration_ns: int, dt_s: float) -> int:
