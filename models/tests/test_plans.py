@@ -17,11 +17,11 @@ OPEN, CLOSED = 0.0, np.pi / 2  # As angles on a circle: latents of two numbers.
 NOTHING = [0.0, 0.0]
 
 
-def on_circle(angles: Sequence[float]) -> Float32[np.ndarray, "steps 2"]:
+def on_circle(angles: Sequence[float] | np.ndarray) -> Float32[np.ndarray, "steps 2"]:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def plan(start_s: float, angles: Sequence[float]) -> ActionChunk:
+def plan(start_s: float, angles: Sequence[float] | np.ndarray) -> ActionChunk:
     delta = np.zeros((len(angles), 6), np.float32)
     space = LatentSpec("hands", "hand", (1, 2))
     return ActionChunk(round(start_s * 1e9), STEP_S, "base", delta, on_circle(angles), space, None)
