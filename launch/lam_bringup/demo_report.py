@@ -55,7 +55,7 @@ class Reporter:
     @contextmanager
     def showing(self) -> Iterator[Reporter]:
         """Keep the table on the screen while the episodes run."""
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             yield self
             return
         with Live(self.table(), console=self._console, refresh_per_second=4) as live:

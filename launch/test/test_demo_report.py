@@ -30,8 +30,9 @@ def test_success_files(tmp_path):
     assert text.count("\n|") == 4
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_the_report_names_every_episode_and_its_result(terminal):
+@pytest.mark.parametrize(("terminal", "kind"), [(True, "xterm"), (True, "dumb"), (False, "xterm")])
+def test_the_report_names_every_episode_and_its_result(terminal, kind, monkeypatch):
+    monkeypatch.setenv("TERM", kind)
     out = io.StringIO()
     reporter = Reporter(PLANS, Console(file=out, force_terminal=terminal, width=140))
     with reporter.showing():
@@ -42,6 +43,6 @@ def test_the_report_names_every_episode_and_its_result(terminal):
     text = out.getvalue()
     for word in ("reach", "stack", "go to the cube", "success", "time limit"):
         assert word in text
-    if not terminal:
+    if not terminal or kind == "dumb":
         # A line an episode and one for its result, whatever the number of progress calls.
         assert len(text.splitlines()) == 4

@@ -84,7 +84,7 @@ class Journal:
         if self._bar is None:
             return
         self._bar.update(self._row, text=self._text())
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             left_s = int((self._total - self._done) / pace)
             left = f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}"
             print(f"step {self._done}/{self._total}  {self._text()}  {left} left", flush=True)
@@ -144,5 +144,5 @@ def _bar(console: Console) -> Progress:
         console=console,
         transient=True,
         refresh_per_second=4,
-        disable=not console.is_terminal,
+        disable=not console.is_interactive,
     )
