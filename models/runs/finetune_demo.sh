@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A policy learns a task that it has never met, as a lab would teach it, all through ROS: how often it
 # succeeds before, 20 episodes teleoperated by the scripted expert, a dataset, finetuning, and how
-# often it succeeds after. Two cores, about 20 minutes; each line shows its progress. Run it again
+# often it succeeds after. Two cores, 15 to 36 minutes; each line shows its progress. Run it again
 # and it goes on. Exit code 1 where fewer than 40 of the last 50 episodes succeed.
 # usage: models/runs/finetune_demo.sh [POLICY] [FOLDER]
 set -euo pipefail
