@@ -15,11 +15,14 @@ import pytest
 
 # Runs in a process of its own: it forks, and it handles signals.
 DRIVER = """
-import json, os, sys
+import json, os, signal, sys
 from pathlib import Path
 from lam_bringup.description import Process
 from lam_bringup.process_log import ProcessLog
 from lam_bringup.supervise import Grace, Job, supervise
+# Whoever runs the tests may ignore them, as nohup does; that is inherited.
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 jobs = []
 for label, command, options in json.loads(sys.argv[1]):
     jobs.append(Job(Process(label, "", "", output="screen", **options), tuple(command)))
