@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ _TRANSITION_NAMES = {
     Transition.TRANSITION_ACTIVATE: "activate",
 }
 _POLL_S = 0.1
+_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -61,37 +63,48 @@ class ActivateNode(Node):
             if state.id == State.PRIMARY_STATE_FINALIZED:
                 raise UserError(f"'{name}' is finalized and cannot be activated")
             if state.id in TOWARDS_ACTIVE:
-                self._change(name, TOWARDS_ACTIVE[state.id], end_s)
+                self._lead_on(name, state, end_s)
             else:
                 self._sleep(end_s, f"'{name}' is still '{state.label}'")
         self.get_logger().info(f"{name} is active")
 
     def _state(self, name: str, end_s: float) -> State:
-        return self._call(GetState, name, "get_state", GetState.Request(), end_s).current_state
+        with self._client(GetState, name, "get_state", end_s) as client:
+            while True:
+                answer = self._answer(client.call_async(GetState.Request()), end_s)
+                if answer is not None:
+                    return answer.current_state
+                self._sleep(end_s, f"'{name}' does not answer get_state")
 
-    def _change(self, name: str, transition: int, end_s: float) -> None:
+    def _lead_on(self, name: str, state: State, end_s: float) -> None:
+        """Ask for one transition. An answer can be lost: then the node's state says what happened."""
+        transition = TOWARDS_ACTIVE[state.id]
         request = ChangeState.Request(transition=Transition(id=transition))
-        if not self._call(ChangeState, name, "change_state", request, end_s).success:
-            state = self._state(name, end_s).label
+        with self._client(ChangeState, name, "change_state", end_s) as client:
+            answer = self._answer(client.call_async(request), end_s)
+            now = self._state(name, end_s)
+        if answer is not None and not answer.success and now.id == state.id:
             raise UserError(
-                f"'{name}' did not {_TRANSITION_NAMES[transition]}: it is '{state}', see its log"
+                f"'{name}' did not {_TRANSITION_NAMES[transition]}: it is '{now.label}', see its log"
             )
 
-    def _call(self, kind: Any, name: str, service: str, request: Any, end_s: float) -> Any:
+    @contextmanager
+    def _client(self, kind: Any, name: str, service: str, end_s: float) -> Iterator[Any]:
         client = self.create_client(kind, f"{name}/{service}")
         try:
             while not client.service_is_ready():
                 self._sleep(
                     end_s, f"'{name}' offers no {service}: it is not a managed node or not up"
                 )
-            future = client.call_async(request)
-            left_s = max(0.0, end_s - time.monotonic())
-            rclpy.spin_until_future_complete(self, future, timeout_sec=left_s)
-            if not future.done():
-                raise UserError(self._late(f"'{name}' does not answer {service}"))
-            return future.result()
+            yield client
         finally:
             self.destroy_client(client)
+
+    def _answer(self, future: Any, end_s: float) -> Any:
+        """None where none came for a while."""
+        left_s = max(0.0, end_s - time.monotonic())
+        rclpy.spin_until_future_complete(self, future, timeout_sec=min(_PATIENCE_S, left_s))
+        return future.result() if future.done() else None
 
     def _sleep(self, end_s: float, problem: str) -> None:
         if time.monotonic() > end_s:

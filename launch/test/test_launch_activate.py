@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from lifecycle_msgs.msg import State
 
 DOMAIN = {"ROS_DOMAIN_ID": "74"}
 MANAGED = """
@@ -29,12 +30,42 @@ print("up", flush=True)
 executor.spin()
 """
 
+# The first answer of each service never comes, what was asked for happens.
+FORGETFUL = """
+import sys, threading, rclpy
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+state, asked = State(id=State.PRIMARY_STATE_UNCONFIGURED), set()
+def answered(request, response):
+    first = type(request) not in asked
+    asked.add(type(request))
+    if isinstance(request, ChangeState.Request):
+        state.id += 1
+        print("now", state.id, flush=True)
+        response.success = True
+    else:
+        response.current_state = state
+    if first:
+        threading.Event().wait()
+    return response
+rclpy.init()
+node, group = rclpy.create_node(sys.argv[1]), ReentrantCallbackGroup()
+for kind, name in ((GetState, "get_state"), (ChangeState, "change_state")):
+    node.create_service(kind, f"{sys.argv[1]}/{name}", answered, callback_group=group)
+executor = MultiThreadedExecutor(num_threads=4)
+executor.add_node(node)
+print("up", flush=True)
+executor.spin()
+"""
+
 
 @contextmanager
-def managed(*names: str) -> Iterator[subprocess.Popen[str]]:
+def managed(*names: str, code: str = MANAGED) -> Iterator[subprocess.Popen[str]]:
     """A process with managed nodes, to be stopped in the end."""
     process = subprocess.Popen(
-        [sys.executable, "-c", MANAGED, *names],
+        [sys.executable, "-c", code, *names],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **DOMAIN},
@@ -69,6 +100,15 @@ def test_nodes_become_active_in_order_and_again_does_nothing() -> None:
     assert out.split("\n")[:-1] == [
         *("two configured", "two activated", "one configured", "one activated"),
     ]
+
+
+def test_an_answer_that_is_lost_is_not_waited_for() -> None:
+    with managed("forgetful", code=FORGETFUL) as process:
+        done = activate("[forgetful]", 60.0)
+        assert done.returncode == 0, done.stderr
+        process.kill()
+        out, _ = process.communicate()
+    assert out == f"now {State.PRIMARY_STATE_INACTIVE}\nnow {State.PRIMARY_STATE_ACTIVE}\n"
 
 
 def test_a_node_that_refuses_is_named() -> None:
