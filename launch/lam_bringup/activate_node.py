@@ -77,16 +77,15 @@ class ActivateNode(Node):
                 self._sleep(end_s, f"'{name}' does not answer get_state")
 
     def _lead_on(self, name: str, state: State, end_s: float) -> None:
-        """Ask for one transition. An answer can be lost: then the node's state says what happened."""
+        """Ask for one transition. An answer can be lost: the node's state says what happened."""
         transition = TOWARDS_ACTIVE[state.id]
         request = ChangeState.Request(transition=Transition(id=transition))
         with self._client(ChangeState, name, "change_state", end_s) as client:
             answer = self._answer(client.call_async(request), end_s)
             now = self._state(name, end_s)
         if answer is not None and not answer.success and now.id == state.id:
-            raise UserError(
-                f"'{name}' did not {_TRANSITION_NAMES[transition]}: it is '{now.label}', see its log"
-            )
+            wanted = _TRANSITION_NAMES[transition]
+            raise UserError(f"'{name}' did not {wanted}: it is '{now.label}', see its log")
 
     @contextmanager
     def _client(self, kind: Any, name: str, service: str, end_s: float) -> Iterator[Any]:
