@@ -28,6 +28,8 @@ from lam_policy_node.policy_process import MESSAGE_BYTES
 from lam_policy_node.request import SLOT_BYTES, Answer, Request, pack_request, unpack_answer
 
 OPENER = "lam_models.policy.opening:open_policy"
+# How OpenMP, and with it PyTorch on a CPU, is told how many threads compute.
+THREADS = "OMP_NUM_THREADS"
 _MOST_CAMERAS = 16
 _SLICE_S = 0.1
 
@@ -63,7 +65,8 @@ class PolicyProcess:
         self._memory = mmap(memory, 0)
         words = [str(theirs.fileno()), str(memory), opener, path, device]
         # The child finds modules where this process does, however that came to be.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        modules = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {THREADS: str(half_the_cores()), **os.environ, **modules}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lam_policy_node.policy_process", *words],
             pass_fds=(theirs.fileno(), memory),
@@ -165,6 +168,13 @@ class PolicyProcess:
         except subprocess.TimeoutExpired:
             code = "unknown"
         self.close(f"the policy's process ended (exit code {code})")
+
+
+def half_the_cores() -> int:
+    """For the policy. The robot's nodes need the others: with none left, each step of a network
+    waits for a thread that had to make room.
+    """
+    return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 def shown(path: str) -> str:

@@ -29,7 +29,7 @@ from lam_policy_node.observing import (
 )
 from lam_policy_node.policy_process import warm_up
 from lam_policy_node.request import Answer, Request, pack_answer, unpack_answer
-from lam_policy_node.worker import PolicyProcess
+from lam_policy_node.worker import THREADS, PolicyProcess, half_the_cores
 
 SPACE = LatentSpec("hand/test", "hand", (1, 4))
 CAMERAS = (CameraSpec("front", 24, 32), CameraSpec("wrist", 24, 24))
@@ -53,6 +53,8 @@ class Reporting:
             time.sleep(1e3)
         chunk = self._inner.act(observation)
         chunk.delta_ee[:] = summary(observation)
+        if observation.instruction == "threads":
+            chunk.hand[:] = int(os.environ[THREADS])
         if committed is not None:
             chunk.hand[:] = committed.steps
         return chunk
@@ -170,6 +172,20 @@ def test_an_exception_is_an_answer_and_the_process_goes_on(worker):
     assert answer.error == "RuntimeError: as told"
     answer = ask(worker, request(2, spec, samples(10**18), 10**18))
     assert answer is not None and answer.chunk is not None
+
+
+@pytest.mark.parametrize("told", ["", "7"])
+def test_it_computes_on_half_the_cores_or_as_it_is_told(folder, monkeypatch, told):
+    if told:
+        monkeypatch.setenv(THREADS, told)
+    else:
+        monkeypatch.delenv(THREADS, raising=False)
+    with PolicyProcess(folder, opener=OPENER) as worker:
+        spec = worker.load(PATIENCE_S).spec
+        answer = ask(worker, request(1, spec, samples(10**18), 10**18, "threads"))
+    assert answer is not None and answer.chunk is not None
+    assert (answer.chunk.hand == int(told or half_the_cores())).all()
+    assert 1 <= half_the_cores() < max(2, len(os.sched_getaffinity(0)))
 
 
 def test_a_process_that_dies_is_noticed(worker):
