@@ -127,6 +127,7 @@ def test_only_known_places_are_learnt():
         spots_m=torch.zeros(2, 2, 4, 2),
         pictures=torch.zeros(2, 3, SIDE, SIDE),
         said=torch.zeros(2, 64),
+        together=torch.zeros(2),
     )
     places, wanted = Places(PINHOLE, SIDE), torch.zeros(2, 2, 9)
     wanted[1] = 5.0

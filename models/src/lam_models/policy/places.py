@@ -23,12 +23,12 @@ from torch.nn import functional
 from lam_models.nn.conv import normed
 from lam_models.policy.close_look import CloseLook, TableView
 from lam_models.policy.inputs import BUCKETS
+from lam_models.policy.together import SPREAD_M, Together, best_cells
 from lam_models.policy.views import Undo, moved
 from lam_models.sense.pinhole import Pinhole
 
 # Where the hand arrives first, and where it lets go or ends.
 PLACES = 2
-_SPREAD_M = 0.02  # Of a vote, along each axis.
 _ROUGHLY_M = 0.008  # Of votes from what they are for, along each axis.
 UNIT_M = 0.05
 _FINE_CHANNELS, _CHANNELS = 12, (32, 48, 64)
@@ -46,7 +46,7 @@ Known = Bool[Tensor, "batch places"]
 class Votes:
     """chances: logarithms over the cells. spots_m: x, y in the base frame that a cell is for.
 
-    pictures: as they came. said: of the instruction.
+    pictures: as they came. said: of the instruction. together: logits of that the places are one.
     hinted: chances of cells where a few words of the instruction are all there is, in training.
     """
 
@@ -54,6 +54,7 @@ class Votes:
     spots_m: Float[Tensor, "batch places cells 2"]
     pictures: Float[Tensor, "batch 3 side side"]
     said: Float[Tensor, "batch words"]
+    together: Float[Tensor, " batch"]
     hinted: Float[Tensor, "batch places cells"] | None = None
 
 
@@ -93,6 +94,7 @@ class Places(nn.Module):
             nn.init.zeros_(parameter)
         self.view = TableView(pinhole)
         self.look = CloseLook(self.view, PLACES, _WORD_WIDTH)
+        self.together = Together()
 
     def forward(
         self,
@@ -121,6 +123,7 @@ class Places(nn.Module):
             spots_m=self._spots(aside, along, chances.argmax(-1), undo),
             pictures=pictures,
             said=said,
+            together=self.together(words),
             hinted=hinted,
         )
 
@@ -168,32 +171,36 @@ class Places(nn.Module):
         return self.view.on_table(spots)
 
     def loss(self, votes: Votes, wanted: Poses, known: Known) -> Float[Tensor, ""]:
-        """Of the known ones: of the votes the negative log likelihood, of the look the error."""
+        """Of the known ones: of the votes the negative log likelihood, of the look the error.
+
+        And what the words miss of the places' being one.
+        """
         missed_m = (votes.spots_m - wanted[:, :, None, :2]).abs().sum(-1)
-        likely = torch.logsumexp(votes.chances - missed_m / _SPREAD_M, dim=-1)
+        likely = torch.logsumexp(votes.chances - missed_m / SPREAD_M, dim=-1)
         if votes.hinted is not None:
-            guessed = torch.logsumexp(votes.hinted - missed_m.detach() / _SPREAD_M, dim=-1)
+            guessed = torch.logsumexp(votes.hinted - missed_m.detach() / SPREAD_M, dim=-1)
             likely = likely + _HINT_WEIGHT * guessed
         # The look is at where the votes should have gone: in training roughly, else at the best.
         if self.training:
             spots_m = wanted[..., :2] + _ROUGHLY_M * torch.randn_like(wanted[..., :2])
         else:
-            spots_m = _at(votes, votes.chances - missed_m / _SPREAD_M).detach()
+            liked = votes.chances - missed_m / SPREAD_M
+            spots_m = _at(votes, liked.argmax(-1)).detach()
         off = (self.look(votes.pictures, spots_m, votes.said) - wanted).abs()
-        off = torch.cat([off[..., :3] / _SPREAD_M, off[..., 3:]], dim=-1).mean(-1)
+        off = torch.cat([off[..., :3] / SPREAD_M, off[..., 3:]], dim=-1).mean(-1)
         weights = known.float()
-        return ((off - likely) * weights).sum() / weights.sum().clamp_min(1.0)
+        missed = ((off - likely) * weights).sum() / weights.sum().clamp_min(1.0)
+        return missed + self.together.loss(votes.together, wanted, known)
 
     def poses(self, votes: Votes) -> Poses:
         """Those that won: position [m], then two columns of the rotation."""
-        return self.look(votes.pictures, _at(votes, votes.chances), votes.said)
+        cells = best_cells(votes.chances, votes.spots_m, votes.together)
+        return self.look(votes.pictures, _at(votes, cells), votes.said)
 
 
-def _at(
-    votes: Votes, liked: Float[Tensor, "batch places cells"]
-) -> Float[Tensor, "batch places 2"]:
-    """What the cell that is liked most votes for."""
-    return votes.spots_m.take_along_dim(liked.argmax(-1)[..., None, None], 2)[:, :, 0]
+def _at(votes: Votes, cells: Int64[Tensor, "batch places"]) -> Float[Tensor, "batch places 2"]:
+    """What these cells vote for."""
+    return votes.spots_m.take_along_dim(cells[..., None, None], 2)[:, :, 0]
 
 
 class First(nn.Module):
