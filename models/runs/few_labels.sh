@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What video is worth where labels are few: 20 labelled episodes a task, and the same with 1500 videos
 # whose hand poses inverse dynamics read (learnt of the same 100 episodes). Both learn as long, and
-# both pick and place the same 50 new scenes through ROS. About 90 minutes of two cores a seed; run it
-# again and it goes on where it was.
+# both pick and place the same 50 new scenes through ROS. Some hours of two slow cores; run it again and
+# it goes on where it was.
 # usage: models/runs/few_labels.sh [FOLDER [SEED]]
 set -euo pipefail
 out=${1:-out/few_labels} seed=${2:-0}

@@ -125,12 +125,9 @@ class SlotPolicy(nn.Module):
     @torch.no_grad()
     def find(self, inputs: Inputs, rows: int | None = None) -> Float[Tensor, "rows places 9"]:
         """The poses that the first camera's picture and the words say the hand goes to."""
-        # To say so to every module takes longer than some of them do: not to those at work.
-        if learning := self.places.training:
-            self.places.eval()
-        votes = self._votes(self.places, inputs, rows)
-        if learning:
-            self.places.train()
+        learning = self.places.training
+        votes = self._votes(self.places.eval(), inputs, rows)
+        self.places.train(learning)
         return self.places.poses(votes)
 
     def _votes(self, places: Places, inputs: Inputs, rows: int | None = None) -> Votes:
