@@ -19,11 +19,19 @@ data() { lam data generate --task all --difficulty 0 --size 192 --out "$@"; }
   lam fit lapa "$out/videos" --camera front --steps 1500 --out "$out/lapa" $(resumed "$out/lapa")
 lam label "$out/lapa" "$out/videos"
 
-# One policy learns these codes of the video, and its actions of the labelled episodes alone. It sees
-# with the calibrated camera only: what a wrist camera shows differs from hand to hand.
+# Where the hand of the video is, read by inverse dynamics that are learnt of the labelled episodes:
+# so the video also shows what words look like, and where one goes with them.
+[ -d "$out/inverse" ] ||
+  lam fit-idm "$out/labelled" --set 'cameras=["front"]' --steps 1000 \
+    --out "$out/inverse" $(resumed "$out/inverse")
+[ -d "$out/videos/pseudo_actions" ] || lam label-actions "$out/inverse" "$out/videos"
+
+# One policy learns codes and places of the video, and its actions of the labelled episodes alone. It
+# sees with the calibrated camera only: what a wrist camera shows differs from hand to hand. Its
+# answers may come up to 0.2 s late.
 [ -d "$out/trained" ] ||
-  lam fit-actions "$out/labelled" --video "$out/videos" --steps 3000 \
-    --set 'cameras=["front"]' --out "$out/trained" $(resumed "$out/trained")
+  lam fit-actions "$out/labelled" --video "$out/videos" --motion lapa --places-of-video --delay 0.2 \
+    --steps 3000 --set 'cameras=["front"]' --out "$out/trained" $(resumed "$out/trained")
 [ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
 lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 50 \
   --out "$out/results"
