@@ -23,6 +23,7 @@ class SimSettings:
     real_time_factor: float = setting(
         1.0, "simulated seconds a wall second, 0: as fast as possible", low=0.0, high=100.0
     )
+    niceness: int = setting(10, "how much other processes go first, 0: not at all", low=0, high=19)
     publish_clock: bool = setting(
         False, "stamp with simulated time and publish it on /clock, for nodes with use_sim_time"
     )

@@ -38,6 +38,7 @@ from lam_sim.pacing import NS_PER_S, Pacer, SpeedMeter, Stream
 from lam_sim.params import SimSettings
 from lam_sim.session import EpisodeRequest, Session
 from lam_sim.table.control import TICK_S
+from lam_sim.yielding import yield_cores
 
 TICK_NS = round(TICK_S * NS_PER_S)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -49,6 +50,7 @@ class SimNode(Node):
     def __init__(self) -> None:
         super().__init__("sim_node")
         s = self._settings = declare(self, SimSettings, rcl_interfaces.msg)
+        yield_cores(s.niceness)
         first = EpisodeRequest(s.task, s.end_effector, s.seed, s.difficulty, s.distractors)
         limits = CommandLimits(max_age_s=s.max_command_age_s)
         self._sim_ns = 0

@@ -48,6 +48,10 @@ class NodeProcess:
     def __enter__(self) -> NodeProcess:
         return self
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.kill()
