@@ -31,7 +31,7 @@ lam label "$out/lapa" "$out/videos"
 # answers may come up to 0.2 s late.
 [ -d "$out/trained" ] ||
   lam fit-actions "$out/labelled" --video "$out/videos" --motion lapa --places-of-video --delay 0.2 \
-    --steps 3000 --set 'cameras=["front"]' --out "$out/trained" $(resumed "$out/trained")
+    --steps 2400 --set 'cameras=["front"]' --out "$out/trained" $(resumed "$out/trained")
 [ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
 lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 50 \
   --out "$out/results"
