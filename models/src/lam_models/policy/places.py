@@ -103,7 +103,7 @@ class Places(nn.Module):
     ) -> Votes:
         """pictures: from 0 to 1. In training votes are for ones turned, grown and shifted anew."""
         shown, undo = moved(pictures) if self.training else (pictures, None)
-        shown = (4.0 * (shown - 0.57)).contiguous(memory_format=torch.channels_last)
+        shown = (shown - 0.57).mul_(4.0).contiguous(memory_format=torch.channels_last)
         seen = self.see(shown)
         named = self._named(words)
         said = named.mean(1)

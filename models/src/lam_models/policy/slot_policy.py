@@ -131,7 +131,7 @@ class SlotPolicy(nn.Module):
         return self.places.poses(votes)
 
     def _votes(self, places: Places, inputs: Inputs, rows: int | None = None) -> Votes:
-        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div(255.0)
+        pictures = inputs.pixels[:rows, 0].movedim(-1, 1).float().div_(255.0)
         return places(pictures, inputs.words[:rows])
 
     def _told(self, batch: Examples) -> Float[Tensor, "placed told 9"]:
