@@ -9,18 +9,22 @@ begin later (`lam fit-actions --delay`), which is told how late it will be.
 
     python bench/delay.py --plain DIR --delayed DIR [--space DIR] [--task NAME] [--hand NAME]
 
-A quick run without folders takes a policy that stands still: it shows that the script works.
+Rows measured at this commit stay under out/bench/delay: a run that was stopped goes on with
+the next. A quick run without folders takes a policy that stands still: it shows that the script
+works.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 os.environ.setdefault("MUJOCO_GL", "egl")
@@ -33,11 +37,12 @@ from lam_models.checkpoint import CameraSpec
 from lam_models.hands.space import HandSpace, open_space
 from lam_models.policy.instant import write_instant
 from lam_models.policy.opening import OpenedPolicy, open_policy
+from lam_sim.rollouts.parallel import Workers
 from lam_sim.rollouts.rollout import Purpose, episode_seed
 from lam_sim.rollouts.wilson import wilson_interval
 from lam_sim.table.world import TableWorld, WorldSettings
 from lam_sim.tasks import TASKS, task_class
-from report import Benchmark, Goal, Row, main
+from report import ROOT, Benchmark, Goal, Row, commit, main
 
 matplotlib.use("Agg")
 
@@ -83,6 +88,35 @@ def chosen() -> Choice:
 CHOICE = Choice({}, "", "pick_place", "parallel_gripper", 0.0, 0)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table."""
+
+    policy: str
+    strategy: str
+    delay_ms: int
+
+
+class Player:
+    """A worker: plays episodes of cells. limit_s: of each."""
+
+    def __init__(self, choice: Choice, limit_s: float) -> None:
+        self._choice, self._limit_s = choice, limit_s
+        self._space = open_space(choice.space)
+
+    def __call__(self, job: tuple[Cell, int]) -> Trace:
+        """An episode of those that `lam eval` plays."""
+        (cell, index), choice = job, self._choice
+        way = Way(cell.strategy, cell.delay_ms * 10**6)
+        loop = Loop(opened(choice.folders[cell.policy]), self._space, choice.hand, way)
+        settings = WorldSettings(choice.task, choice.hand, choice.difficulty)
+        world = TableWorld(settings, episode_seed(SEED, index, Purpose.EVALUATION))
+        return loop.play(world, self._limit_s)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
 @cache
 def opened(path: Path) -> OpenedPolicy:
     import torch
@@ -99,45 +133,51 @@ def standing_still(space: HandSpace) -> Path:
 
 
 def measure(quick: bool) -> list[Row]:
-    choice, space = CHOICE, open_space(CHOICE.space)
-    folders = choice.folders
-    if not folders:
+    choice, limit_s = CHOICE, task_class(CHOICE.task).time_limit_s
+    if not choice.folders:
         if not quick:
             sys.exit(
                 "name a policy: --plain DIR, --delayed DIR or both (lam fit-actions makes them)"
             )
-        folders = {name: standing_still(space) for name in (PLAIN, DELAYED)}
-    # Nothing can be learnt of a policy that stands still, and every second would cost one.
-    limit_s = task_class(choice.task).time_limit_s if choice.folders else 1.0
+        # Nothing can be learnt of a policy that stands still, and every second would cost one.
+        still, limit_s = standing_still(open_space(choice.space)), 1.0
+        choice = replace(choice, folders={PLAIN: still, DELAYED: still})
     episodes = choice.episodes or (QUICK_EPISODES if quick else EPISODES)
-    rows: list[Row] = []
-    for name, strategy in WAYS:
-        for delay_ms in QUICK_DELAYS_MS if quick else DELAYS_MS:
-            if name not in folders:
-                continue
-            loop = Loop(opened(folders[name]), space, choice.hand, Way(strategy, delay_ms * 10**6))
-            traces = [play(loop, choice, index, limit_s) for index in range(episodes)]
-            rows.append(row(name, strategy, delay_ms, traces))
-            print(" ".join(f"{key}={value}" for key, value in rows[-1].items()), flush=True)
-    return rows
+    cells = [
+        Cell(name, strategy, delay_ms)
+        for name, strategy in WAYS
+        if name in choice.folders
+        for delay_ms in (QUICK_DELAYS_MS if quick else DELAYS_MS)
+    ]
+    kept = Path(tempfile.mkdtemp(prefix="delay_")) if quick else ROOT / "out" / "bench" / "delay"
+    files = {cell: kept / f"{label(choice, cell)}-{episodes}.json" for cell in cells}
+    missing = [cell for cell in cells if not files[cell].exists()]
+    jobs = [(cell, index) for cell in missing for index in range(episodes)]
+    with Workers(partial(Player, choice, limit_s), os.cpu_count() or 1) as crew:
+        traces = crew.ordered(jobs)
+        for cell in missing:
+            found = row(cell, list(islice(traces, episodes)))
+            print(" ".join(f"{key}={value}" for key, value in found.items()), flush=True)
+            files[cell].parent.mkdir(parents=True, exist_ok=True)
+            files[cell].write_text(json.dumps(found))
+    return [json.loads(file.read_text()) for file in files.values()]
 
 
-def play(loop: Loop, choice: Choice, index: int, limit_s: float) -> Trace:
-    """An episode of those that `lam eval` plays."""
-    settings = WorldSettings(choice.task, choice.hand, choice.difficulty)
-    world = TableWorld(settings, episode_seed(SEED, index, Purpose.EVALUATION))
-    return loop.play(world, limit_s)
+def label(choice: Choice, cell: Cell) -> str:
+    """What was measured: commit, world, policy and way."""
+    origin = (choice.folders[cell.policy] / "origin.json").read_text()
+    policy = json.loads(origin)["weights_hash"][:8]
+    words = (commit(), choice.task, choice.hand, f"{choice.difficulty:g}", cell.policy, policy)
+    return "-".join((*words, cell.strategy, str(cell.delay_ms)))
 
 
-def row(name: str, strategy: str, delay_ms: int, traces: list[Trace]) -> Row:
-    """What came of a way at a delay."""
+def row(cell: Cell, traces: list[Trace]) -> Row:
+    """What came of a cell."""
     successes = sum(trace.success for trace in traces)
     low, high = wilson_interval(successes, len(traces))
     beats = sum(trace.beats for trace in traces)
     return {
-        "policy": name,
-        "strategy": strategy,
-        "delay_ms": delay_ms,
+        **asdict(cell),
         "episodes": len(traces),
         "success": successes / len(traces),
         "from": low,
