@@ -170,6 +170,7 @@ def test_a_policy_learns_places_of_video(folder: Path, tmp_path: Path):
     assert run(fit_actions_command, *words, "--out", tmp_path / "policy") == 0
     opened = open_policy(tmp_path / "policy")
     assert opened.policy.config.pinhole == PINHOLE and not opened.policy.config.motion_tokens
+    assert "policy of data, places of video, " in open_checkpoint(tmp_path / "policy").origin.recipe
 
 
 def test_places_of_video_need_video_and_the_same_calibration(folder: Path, tmp_path: Path):

@@ -235,10 +235,8 @@ def _write(
         emits.append(material.space.latent)
     elif settings.after is not None:
         emits = emits or list(open_checkpoint(settings.after).spec.emits)
-    names = [path.name for path in (*settings.datasets, *settings.videos)]
-    after = "" if settings.after is None else f", after {settings.after.name}"
     recipe = (
-        f"policy of {', '.join(names)}{after}, {settings.episodes or 'all'} episodes each, "
+        f"policy of {_taught(settings, material)}, {settings.episodes or 'all'} episodes each, "
         f"{config.read_out} read-out, seed {settings.seed}, {trained.steps} steps"
     )
     content = Checkpoint(
@@ -254,3 +252,14 @@ def _write(
     shutil.rmtree(folder)
     shown = {k: v for k, v in metrics.items() if k in ("loss", "validation/loss", "training_s")}
     print(f"{settings.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+
+
+def _taught(settings: PolicySettings, material: Material) -> str:
+    """What it learnt of, for the folder's origin."""
+    said = [path.name for path in settings.datasets]
+    kinds = ["motion"] if any(one.motion is not None for one in material.videos) else []
+    kinds += ["places"] if settings.places_of_video is not None else []
+    said += [f"{' and '.join(kinds)} of {path.name}" for path in settings.videos]
+    said += [f"after {settings.after.name}"] if settings.after is not None else []
+    said += [f"up to {settings.delay_s:g} s late"] if settings.delay_s else []
+    return ", ".join(said)
