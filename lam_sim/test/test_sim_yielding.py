@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ros_bench import OTHER_DOMAIN, Client, NodeProcess
 
+AUTOGROUP = Path("/proc/self/autogroup")
 SHOW = """
 import os, sys
 from lam_sim.yielding import yield_cores
@@ -30,6 +32,8 @@ def test_a_process_is_as_nice_as_asked_and_with_it_the_session_that_it_leads(
     assert int(nice) == min(19, before + niceness)
     if session.strip() and leads_session:
         assert session.split()[-1] == str(niceness)
+    elif session.strip():
+        assert session == AUTOGROUP.read_text() + "\n"
 
 
 def test_sim_node_lets_others_go_first_unless_told_otherwise():

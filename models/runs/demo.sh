@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The demo's policy from nothing: simulated video -> latent-action model -> latent policy -> a few
-# labelled episodes -> policy folder, and how often it succeeds. Meant for two cores and 90 minutes. Each
-# line is one command that reads folders, writes one and shows its progress; run it again and it
-# goes on where it was.
+# labelled episodes -> policy folder, and how often it succeeds. Meant for two cores and 90 minutes;
+# slow ones take some 100. Each line is one command that reads folders, writes one and shows its
+# progress; run it again and it goes on where it was.
 # usage: models/runs/demo.sh [FOLDER]
 set -euo pipefail
 out=${1:-out/demo_policy}
@@ -24,7 +24,7 @@ lam label "$out/lapa" "$out/videos"
 [ -d "$out/inverse" ] ||
   lam fit-idm "$out/labelled" --set 'cameras=["front"]' --steps 1000 \
     --out "$out/inverse" $(resumed "$out/inverse")
-[ -d "$out/videos/pseudo_actions" ] || lam label-actions "$out/inverse" "$out/videos"
+lam label-actions "$out/inverse" "$out/videos"
 
 # One policy learns codes and places of the video, and its actions of the labelled episodes alone. It
 # sees with the calibrated camera only: what a wrist camera shows differs from hand to hand. Its

@@ -21,7 +21,7 @@ learn() { # NAME, and what is learnt beside the labels
 
 [ -d "$out/inverse" ] ||
   lam fit-idm "$out/labelled" --set "$front" --steps 1000 --out "$out/inverse" $(resumed "$out/inverse")
-[ -d "$out/videos/pseudo_actions" ] || lam label-actions "$out/inverse" "$out/videos"
+lam label-actions "$out/inverse" "$out/videos"
 
 learn scratch
 learn video --video "$out/videos" --places-of-video
