@@ -106,6 +106,14 @@ def test_video_only(tmp_path: Path) -> None:
     assert not data.schema.columns and len(data.cameras) == 2
 
 
+def test_a_camera_alone_shows_what_it_shows_beside_others(tmp_path: Path) -> None:
+    key = "observation.images.front"
+    front, both = (make(tmp_path / name, "--cameras", name) for name in ("front", "all"))
+    assert front.cameras == (key,) and len(both.cameras) == 2
+    for alone, beside in zip(front.iterate(1), both.iterate(1), strict=True):
+        assert np.array_equal(alone[key], beside[key])
+
+
 def test_fewer_frames_a_second_keep_the_way(tmp_path: Path) -> None:
     full = make(tmp_path / "full", "--task", "reach", "--noise", "0")
     half = make(tmp_path / "half", "--task", "reach", "--noise", "0", "--fps", "10")
@@ -165,6 +173,7 @@ def test_only_successes_keeps_the_first_of_each_task(tmp_path: Path) -> None:
         (("--episodes", "0"), "--episodes is 0; allowed: 1 or more"),
         (("--task", "all", "--episodes", "2"), "--episodes is 2, too few for 5 tasks"),
         (("--size", "33"), "--size is 33; video needs an even number"),
+        (("--cameras", "back"), "unknown camera 'back'"),
         (("--noise", "-1"), "--noise is -1.0; allowed: 0.0 or more"),
         (("--difficulty", "2"), "difficulty is 2; allowed: 0 to 1"),
         (("--fps", "15"), "--fps is 15; allowed: divisors of the control rate, 20 Hz"),

@@ -8,7 +8,7 @@ set -euo pipefail
 out=${1:-out/demo_policy}
 mkdir -p "$out"
 resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }
-data() { lam data generate --task all --difficulty 0 --size 192 --out "$@"; }
+data() { lam data generate --task all --difficulty 0 --cameras front --size 192 --out "$@"; }
 
 # What a robot shows (video without actions), and what a person taught it (100 episodes a task).
 [ -d "$out/videos" ] || data "$out/videos" --episodes 1500 --seed 1000 --without-actions

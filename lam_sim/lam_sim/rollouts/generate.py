@@ -47,6 +47,7 @@ class Plan:
     linger_s: float
     human: bool
     seed: int
+    cameras: str
     size: int
     fps: int | None
     with_actions: bool
@@ -97,6 +98,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--without-actions", action="store_true", help="video only: no states, no actions")
     add("--only-successes", action="store_true", help="leave failed episodes out")
     add("--seed", type=int, default=0, help="default %(default)s")
+    add(
+        "--cameras",
+        default="all",
+        help="names joined by commas; what is not drawn takes no time (default %(default)s)",
+    )
     add("--size", type=int, default=128, help="image side in pixels (default %(default)s)")
     add("--fps", type=int, default=None, help="a divisor of the control rate (default: that rate)")
     add("--codec", default="h264", help="h264 (fast) or av1 (LeRobot's own; default %(default)s)")
@@ -151,6 +157,7 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
             linger_s=args.linger,
             human=args.human,
             seed=args.seed,
+            cameras=args.cameras,
             size=args.size,
             fps=args.fps,
             with_actions=not args.without_actions,
@@ -272,9 +279,12 @@ def _recording_settings(plan: Plan) -> RecordingSettings:
     if fps <= 0 or control_hz % fps:
         raise UserError(f"--fps is {fps}; allowed: divisors of the control rate, {control_hz} Hz")
     repeat = control_hz // fps
-    schema = dataset_schema(worlds, plan.size, repeat, plan.with_actions)
-    for world in worlds:
-        world.close()
+    try:
+        cameras = some("camera", plan.cameras, worlds[0].cameras)
+        schema = dataset_schema(worlds, cameras, plan.size, repeat, plan.with_actions)
+    finally:
+        for world in worlds:
+            world.close()
     return RecordingSettings(schema, repeat, plan.noise_m, plan.linger_s, plan.codec)
 
 

@@ -44,12 +44,14 @@ class Recording:
     episode: EncodedEpisode
 
 
-def dataset_schema(worlds: list[World], size: int, repeat: int, with_actions: bool) -> Schema:
+def dataset_schema(
+    worlds: list[World], cameras: tuple[str, ...], size: int, repeat: int, with_actions: bool
+) -> Schema:
     """What a dataset over these worlds holds; they may differ in their environment state only."""
     first = worlds[0]
     features: dict[str, Feature] = {
         f"observation.images.{name}": camera(size, size, first.pinholes.get(name))
-        for name in first.cameras
+        for name in cameras
     }
     if with_actions:
         environment = dict.fromkeys(name for world in worlds for name in world.environment_names)
