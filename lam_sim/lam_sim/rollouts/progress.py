@@ -1,4 +1,4 @@
-"""The progress bar of many episodes: how far, how fast, how well."""
+"""The progress of many episodes: how far, how fast, how well. A bar, or lines where none can be."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collections.abc import Iterator
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+# Between the lines that stand in a file in place of a bar.
+_LINE_S = 20.0
+
 
 class EpisodesProgress:
     """Counts episodes; `summary()` says it in one line."""
 
     def __init__(self, bar: Progress, title: str, total: int) -> None:
-        self._bar = bar
+        self._bar, self._title, self._total = bar, title, total
         self._row = bar.add_task(title, total=total, pace="", rate="")
-        self._started_s = time.monotonic()
+        self._started_s = self._said_s = time.monotonic()
         self._attempts = 0
         self.done = 0
         self.successes = 0
@@ -26,6 +29,10 @@ class EpisodesProgress:
         self.successes += success
         self.done += counts
         self._bar.update(self._row, advance=int(counts), pace=self._pace, rate=self._rate)
+        now_s = time.monotonic()
+        if not self._bar.console.is_interactive and now_s - self._said_s >= _LINE_S:
+            self._said_s = now_s
+            print(f"{self._title}: {self.summary()} (of {self._total})", flush=True)
 
     @property
     def _pace(self) -> str:
@@ -43,7 +50,7 @@ class EpisodesProgress:
 
 @contextlib.contextmanager
 def episodes_progress(title: str, total: int) -> Iterator[EpisodesProgress]:
-    """A bar that goes away when it is through."""
+    """A bar that goes away when it is through; no terminal, no bar but lines."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

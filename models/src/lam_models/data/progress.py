@@ -1,7 +1,9 @@
-"""A progress bar for work that is counted in frames, on standard error."""
+"""The progress of work that is counted in frames, on standard error: a bar, elsewhere lines."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,15 +19,25 @@ from rich.progress import (
 )
 from rich.text import Text
 
+# Between the lines that stand in a file in place of a bar.
+_LINE_S = 20.0
+
 
 class FramesProgress:
     """Counts frames; may be called from several threads."""
 
     def __init__(self, bar: Progress, title: str, total: int) -> None:
-        self._bar, self._task = bar, bar.add_task(title, total=total)
+        self._bar, self._title, self._total = bar, title, total
+        self._task = bar.add_task(title, total=total)
+        self._said_s = time.monotonic()
 
     def advance(self, frames: int) -> None:
         self._bar.advance(self._task, frames)
+        now_s = time.monotonic()
+        if not self._bar.console.is_interactive and now_s - self._said_s >= _LINE_S:
+            self._said_s = now_s
+            said = f"{self._title}: {self._bar.tasks[0].completed:,.0f} of {self._total:,} frames"
+            print(said, file=sys.stderr, flush=True)
 
 
 class _Rate(ProgressColumn):
