@@ -33,7 +33,7 @@ precision=auto
 if grep -qsw amx_bf16 /proc/cpuinfo; then precision=bf16; fi
 [ -d "$out/trained" ] ||
   lam fit-actions "$out/labelled" --video "$out/videos" --motion lapa --places-of-video --delay 0.2 \
-    --steps 2400 --precision $precision --set 'cameras=["front"]' \
+    --steps 2700 --precision $precision --set 'cameras=["front"]' \
     --out "$out/trained" $(resumed "$out/trained")
 [ -d "$out/policy" ] || lam export "$out/trained" --out "$out/policy"
 lam eval --policy "$out/policy" --task all --hand parallel_gripper --difficulty 0 --episodes 20 \
