@@ -9,7 +9,7 @@ out=${1:-out/few_labels} seed=${2:-0}
 mkdir -p "$out"
 front='cameras=["front"]'
 resumed() { if [ -d "$1.training" ]; then echo --resume; fi; }
-data() { lam data generate --task all --difficulty 0 --size 192 --out "$@"; }
+data() { lam data generate --task all --difficulty 0 --cameras front --size 192 --out "$@"; }
 learn() { # NAME, and what is learnt beside the labels
   local to="$out/$1-$seed"
   [ -d "$to" ] || lam fit-actions "$out/labelled" "${@:2}" --set "$front" --steps 1000 \

@@ -18,7 +18,8 @@ lam data check "$out/data"
 # The motion is known, the thing and its names are new. What the policy learnt of (demo.sh) is shown
 # again beside them, so that what it knows of other things stays.
 [ -d "$out/earlier" ] ||
-  lam data generate --task all --difficulty 0 --size 192 --episodes 500 --seed 1 --out "$out/earlier"
+  lam data generate --task all --difficulty 0 --cameras front --size 192 --episodes 500 --seed 1 \
+    --out "$out/earlier"
 [ -d "$out/policy" ] ||
   lam finetune --policy "$policy" --data "$out/data" --train words --replay "$out/earlier" --replay-share 0.5 \
     --out "$out/policy" $(resumed "$out/policy")
