@@ -37,6 +37,15 @@ def test_a_place_on_the_table_is_where_it_is_seen(pinhole: Pinhole):
     assert view.in_picture(on_table) == pytest.approx(spots, abs=1e-5)
 
 
+def test_the_table_does_not_move_in_half_precision():
+    view = TableView(CORNER)
+    spots = torch.rand(20, 2) * 1.6 - 0.8
+    with torch.autocast("cpu", torch.bfloat16):
+        on_table = view.on_table(spots)
+        assert view.in_picture(on_table) == pytest.approx(spots, abs=1e-5)
+    assert torch.equal(on_table, view.on_table(spots))
+
+
 @pytest.mark.parametrize("pinhole", [ABOVE, CORNER])
 def test_what_is_cut_out_has_the_axes_of_the_base_frame(pinhole: Pinhole):
     # Colours that say where on the table a pixel is.

@@ -80,6 +80,19 @@ def test_spots_are_where_the_cells_look():
     assert spots == pytest.approx(wanted, abs=1e-5)
 
 
+def test_cells_are_for_the_same_spots_in_half_precision():
+    places = Places(PINHOLE, SIDE).train()
+    for parameter in (*places.aside.parameters(), *places.along.parameters()):
+        torch.nn.init.zeros_(parameter)
+    pictures, words, _ = scenes(4, 0)
+    spots = []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            spots.append(places(pictures, words).spots_m)
+    assert torch.allclose(*spots, atol=1e-6)
+
+
 def test_a_vote_can_lie_on_the_line_to_the_other_place():
     places = Places(PINHOLE, SIDE).eval()
     aside, along = torch.zeros(1, 4, 6, 6), torch.zeros(1, 2, 6, 6)

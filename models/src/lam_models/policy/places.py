@@ -168,7 +168,8 @@ class Places(nn.Module):
         way = functional.normalize(other - spots, dim=-1, eps=0.1)
         spots = spots + along.flatten(2).tanh()[..., None] * way * (2.0 * farthest)
         if undo is not None:
-            spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
+            with torch.autocast(spots.device.type, enabled=False):
+                spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
         return self.view.on_table(spots)
 
     def loss(self, votes: Votes, wanted: Poses, known: Known) -> Float[Tensor, ""]:
