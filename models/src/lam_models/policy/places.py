@@ -31,8 +31,7 @@ from lam_models.sense.pinhole import Pinhole
 PLACES = 2
 _ROUGHLY_M = 0.008  # Of votes from what they are for, along each axis.
 UNIT_M = 0.05
-# Multiples of 16: on a CPU the norm of 12 channels took two (float32) to five times (bf16) as long.
-_FINE_CHANNELS, _CHANNELS = 16, (32, 48, 64)
+_CHANNELS = (32, 48, 64)
 _WORD_WIDTH, _AROUND = 64, 32
 _FARTHEST_CELLS = 2.0  # From a cell to what it votes for, and twice as far along a line.
 _FINE = 144  # From this side on, in pixels, cells are of 8 pixels, else of 4.
@@ -60,15 +59,18 @@ class Votes:
 
 
 class Places(nn.Module):
-    """One camera's picture and an instruction to PLACES poses of the end effector."""
+    """One camera's picture and an instruction to PLACES poses of the end effector.
 
-    def __init__(self, pinhole: Pinhole, image_size: int) -> None:
+    fine_channels: of the edges that are seen first, where the picture is large enough for them.
+    """
+
+    def __init__(self, pinhole: Pinhole, image_size: int, fine_channels: int = 16) -> None:
         super().__init__()
         first, second, last = _CHANNELS
         # A cell sees a quarter of the picture's side: with more, scenes are learnt by heart.
         # Normalised over a batch: most of a picture is table, and things are what differs from it.
         self.see = nn.Sequential(
-            First(first, fine=image_size >= _FINE),
+            First(first, fine_channels if image_size >= _FINE else 0),
             *normed(first, second, 3, 2),
             *normed(second, last, 3),
             *normed(last, last, 3),
@@ -206,16 +208,15 @@ def _at(votes: Votes, cells: Int64[Tensor, "batch places"]) -> Float[Tensor, "ba
 
 
 class First(nn.Module):
-    """Picture to a quarter of its side, or to half; `fine`: colours at once, edges in two steps.
+    """Picture to half of its side; with `fine` channels to a quarter, edges in two steps.
 
     Two steps alone were slower to learn colours; that the finer one helps with shapes is not shown.
     """
 
-    def __init__(self, channels: int, fine: bool) -> None:
+    def __init__(self, channels: int, fine: int) -> None:
         super().__init__()
-        half = channels // 2
+        half, middle = channels // 2, fine or 3
         self.at_once = nn.Sequential(*normed(3, half, 7 if fine else 5, 4 if fine else 2))
-        middle = _FINE_CHANNELS if fine else 3
         self.before = nn.Sequential(*(normed(3, middle, 5, 2) if fine else ()))
         self.in_steps = nn.Sequential(*normed(middle, channels - half, 3, 2))
 

@@ -66,7 +66,8 @@ class SlotPolicy(nn.Module):
             heads=c.heads,
         )
         if c.pinhole is not None:
-            self.places, self.ways = Places(c.pinhole, c.image_size), Ways(c.width)
+            self.places = Places(c.pinhole, c.image_size, c.fine_channels)
+            self.ways = Ways(c.width)
         if c.motion_tokens:
             self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
         self.in_turn = make_in_turn(c, self.backbone)
