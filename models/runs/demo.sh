@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The demo's policy from nothing: simulated video -> latent-action model -> latent policy -> a few
-# labelled episodes -> policy folder, and how often it succeeds. Meant for two cores and 90 minutes;
-# slow ones take some 100. Each line is one command that reads folders, writes one and shows its
-# progress; run it again and it goes on where it was.
+# labelled episodes -> policy folder, and how often it succeeds. 80 minutes of two slow cores. Each
+# line is one command that reads folders, writes one and shows its progress; run it again and it
+# goes on where it was.
 # usage: models/runs/demo.sh [FOLDER]
 set -euo pipefail
 out=${1:-out/demo_policy}
@@ -28,7 +28,7 @@ lam label-actions "$out/inverse" "$out/videos"
 
 # One policy learns codes and places of the video, and its actions of the labelled episodes alone. It
 # sees with the calibrated camera only: what a wrist camera shows differs from hand to hand. Its
-# answers may come up to 0.2 s late. A CPU with AMX takes a third less time for a step in bf16.
+# answers may come up to 0.2 s late. A CPU with AMX takes less time for a step in bf16.
 precision=auto
 if grep -qsw amx_bf16 /proc/cpuinfo; then precision=bf16; fi
 [ -d "$out/trained" ] ||
