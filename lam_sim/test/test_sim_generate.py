@@ -19,7 +19,7 @@ from lam_models.command import UserError
 from lam_models.data.lerobot_read import Dataset
 from lam_models.geometry import apply_delta
 from lam_sim.rollouts import generate
-from lam_sim.rollouts.generate import Ledger
+from lam_sim.rollouts.ledger import Ledger
 from lam_sim.rollouts.recording import compose
 
 SCRIPT = """
@@ -144,10 +144,8 @@ def test_several_hands_give_a_dataset_each(tmp_path: Path) -> None:
     assert sizes == {"parallel_gripper": (7,), "four_finger": (22,)}
 
 
-def test_only_successes_keeps_the_first_of_each_task(tmp_path: Path) -> None:
-    args = plan("--out", str(tmp_path), "--task", "reach,stack", "--only-successes")
-    args.episodes = 3
-    ledger = Ledger(generate._plans(argparse.Namespace(**{**vars(args), "out": tmp_path / "x"}))[0])
+def test_only_successes_keeps_the_first_of_each_task() -> None:
+    ledger = Ledger(("reach", "stack"), episodes=3, only_successes=True)
     assert [ledger.note("reach", s) for s in (False, True, True, True)] == [
         False,
         True,

@@ -21,15 +21,13 @@ from typing import TYPE_CHECKING
 from lam_models.command import UserError
 from lam_sim.metaworld import venv as metaworld_venv
 from lam_sim.rollouts import parallel
+from lam_sim.rollouts.ledger import Ledger
 from lam_sim.worlds import DEFAULT_KIND, KINDS, EpisodeJob, WorldChoice, kind_named, selection, some
 
 if TYPE_CHECKING:
     from lam_sim.rollouts.recording import RecordingSettings
 
 SUMMARY = "record demonstrations of the scripted expert as a LeRobot dataset"
-
-# --only-successes gives up when fewer than one attempt in this many succeeds.
-_ATTEMPTS_PER_EPISODE = 5
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ def _write_dataset(plan: Plan, workers: int) -> None:
 
     settings = _recording_settings(plan)
     plan.out.parent.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(plan)
+    ledger = Ledger(plan.tasks, plan.episodes, plan.only_successes)
     with (
         DatasetWriter(plan.out, settings.schema, plan.codec) as writer,
         parallel.Workers(partial(RecordingWork, settings), min(workers, plan.episodes)) as crew,
@@ -218,44 +216,6 @@ def _write_dataset(plan: Plan, workers: int) -> None:
             progress.note(recording.outcome.success, kept)
     _write_origin(plan, ledger)
     print(f"{plan.out}: {progress.summary()}")
-
-
-class Ledger:
-    """Which attempts become episodes: the first ones of each task, until it has its share."""
-
-    def __init__(self, plan: Plan) -> None:
-        each, rest = divmod(plan.episodes, len(plan.tasks))
-        self._missing = {task: each + (i < rest) for i, task in enumerate(plan.tasks)}
-        self._only_successes = plan.only_successes
-        self._most = {
-            task: share * (_ATTEMPTS_PER_EPISODE if plan.only_successes else 1)
-            for task, share in self._missing.items()
-        }
-        self.attempts = dict.fromkeys(plan.tasks, 0)
-        self.successes = dict.fromkeys(plan.tasks, 0)
-
-    def wants(self, task: str) -> bool:
-        """Whether the task lacks episodes."""
-        return self._missing[task] > 0
-
-    def most(self, task: str) -> int:
-        """Attempts allowed to the task."""
-        return self._most[task]
-
-    def note(self, task: str, success: bool) -> bool:
-        """Whether to keep this attempt. Attempts come in order; late ones are not counted."""
-        if not self.wants(task):
-            return False
-        self.attempts[task] += 1
-        self.successes[task] += success
-        kept = success or not self._only_successes
-        self._missing[task] -= kept
-        if self.wants(task) and self.attempts[task] == self.most(task):
-            raise UserError(
-                f"task '{task}': only {self.successes[task]} of {self.attempts[task]} attempts "
-                "succeeded; lower --noise or --difficulty, or leave out --only-successes"
-            )
-        return kept
 
 
 def _attempts(plan: Plan, ledger: Ledger) -> Iterator[EpisodeJob]:
