@@ -103,6 +103,22 @@ def test_area_interpolation_is_the_mean():
     assert np.abs(fit(image, 4, 4, "stretch") - means).max() <= 0.5
 
 
+@pytest.mark.parametrize("size", [(480, 640), (720, 1280), (360, 480), (481, 641), (240, 200)])
+@pytest.mark.parametrize("side", [192, 224])
+def test_an_image_shrinks_to_the_means_of_what_each_pixel_covers(size: tuple[int, int], side: int):
+    """Of what is not finer than its pixels, to about a grey level, and nothing is moved."""
+    noise = np.random.default_rng(2).integers(0, 256, (*size, 3), np.uint8)
+    image = cv2.GaussianBlur(noise, (0, 0), 2.0 * max(size) / side)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
+    true = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(float)
+    off = fit(image, side, side, "stretch") - true
+    assert np.abs(off).mean() < 1.5
+    # Were it moved by a tenth of a pixel, neighbours would show in the difference.
+    for axis in (0, 1):
+        slope = np.gradient(true, axis=axis)
+        assert abs((off * slope).mean() / np.square(slope).mean()) < 0.05
+
+
 def test_an_unknown_fit_is_named():
     with pytest.raises(UserError, match="Did you mean 'crop'"):
         fit(RGB, 2, 2, "corp")
