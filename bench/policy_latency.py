@@ -115,12 +115,11 @@ def subscribe(encoding: str, cameras: Sequence[str]) -> None:
 def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
     """Child: policy_node as its main does, until it is told to stop; then prints its stages."""
     import rclpy
-    from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
     from lam_models.stopping import StopRequest
     from lam_policy_node.latency import Latency
-    from lam_policy_node.policy_node import PolicyNode
+    from lam_policy_node.policy_node import PolicyNode, quick_executor
 
     stop, words = StopRequest(), []
     topics = ", ".join(topic(camera, encoding) for camera in cameras)
@@ -133,7 +132,7 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
         domain_id=DOMAIN,
         signal_handler_options=SignalHandlerOptions.NO,
     )
-    node, executor = PolicyNode(stop), SingleThreadedExecutor()
+    node, executor = PolicyNode(stop), quick_executor()
     executor.add_node(node)
     node.trigger_configure()
     node.trigger_activate()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.guard_condition import GuardCondition
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -26,13 +25,11 @@ class Opened:
     loaded: Loaded
     run: Run
     inputs: Inputs
-    awake: GuardCondition
 
-    def close(self, node: Node) -> None:
+    def close(self) -> None:
         """End all of it."""
         self.inputs.close()
         self.worker.close()
-        node.destroy_guard_condition(self.awake)
 
 
 def open_policy(
@@ -41,23 +38,26 @@ def open_policy(
     """Load and warm the policy, which takes its time. UserError where it cannot be."""
     if not path:
         raise UserError("the parameter 'policy' is empty: name the folder of a policy")
-    # An answer interrupts the wait for messages: the next question need not wait for the next beat.
-    awake = node.create_guard_condition(lambda: None)
-    worker = PolicyProcess(path, settings.device, wake=awake.trigger)
+
+    def wake() -> None:
+        """An answer ends the wait for messages: the next question need not wait for a beat."""
+        if node.executor is not None:
+            node.executor.create_task(lambda: None)
+
+    worker = PolicyProcess(path, settings.device, wake=wake)
     try:
         loaded = worker.load(settings.load_timeout_s, give_up)
         run = Run(worker, loaded, settings.conduct())
         inputs = Inputs(node, settings, loaded.spec, run.rules, take)
     except UserError:
         worker.close()
-        node.destroy_guard_condition(awake)
         raise
     cameras = ", ".join(camera.name for camera in loaded.spec.cameras) or "no cameras"
     node.get_logger().info(
         f"policy '{shown(path)}' is loaded, process {worker.pid}: "
         f"{1e3 * loaded.model_s:.1f} ms an answer, sees {cameras}"
     )
-    return Opened(path, worker, loaded, run, inputs, awake)
+    return Opened(path, worker, loaded, run, inputs)
 
 
 def policy_change(

@@ -45,7 +45,7 @@ class Outputs:
         if beat.motion is not None and not s.dry_run:
             self._command(beat, spec, told, now_ns)
             took_s = time.monotonic() - started
-        if beat.verdict is not None:
+        if beat.verdict is not None and self._verdict.get_subscription_count():
             self._verdict.publish(
                 messages.verdict_message(beat.verdict, s.base_frame, now_ns, self.commands)
             )
@@ -74,7 +74,9 @@ class Outputs:
             self._twist.publish(messages.twist_message(np.array(velocity), frame, now_ns))
 
     def chunk(self, planned: Planned, spec: Spec, told: Told, now_ns: int) -> None:
-        """Show a whole answer of the policy."""
+        """Show a whole answer of the policy to whoever looks on."""
+        if not self._chunk.get_subscription_count():
+            return
         s = self._settings
         frame = s.ee_frame if planned.chunk.frame == "ee" else s.base_frame
         motion = next((space for space in spec.emits if space.kind == "motion"), None)
