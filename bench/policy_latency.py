@@ -119,8 +119,10 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
 
     from lam_models.stopping import StopRequest
     from lam_policy_node.latency import Latency
+    from lam_policy_node.memory import keep_memory
     from lam_policy_node.policy_node import PolicyNode, quick_executor
 
+    keep_memory()
     stop, words = StopRequest(), []
     topics = ", ".join(topic(camera, encoding) for camera in cameras)
     given = {"policy": folder, "cameras": f"[{', '.join(cameras)}]", "camera_topics": f"[{topics}]"}

@@ -1,7 +1,7 @@
 """The topics that a policy sees: pictures, joints and the end effector's pose.
 
-Callbacks store what came and return; nothing is decoded here. Only streams that the loaded policy
-needs are subscribed to.
+Callbacks store what came and return; what is compressed is not decoded here. Only streams that the
+loaded policy needs are subscribed to.
 """
 
 from __future__ import annotations

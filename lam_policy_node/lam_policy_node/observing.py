@@ -48,6 +48,11 @@ def pixels_of(picture: Picture, camera: CameraSpec) -> UInt8[np.ndarray, "height
     return observing.pixels_of(picture, camera.height, camera.width, camera.fit)
 
 
+def shrunk(picture: Picture, camera: CameraSpec) -> Picture:
+    """The picture no larger than the policy wants it, where that takes little time."""
+    return observing.shrunk(picture, camera.height, camera.width, camera.fit)
+
+
 def observe(
     spec: Spec,
     pictures: Mapping[str, tuple[int, Picture]],

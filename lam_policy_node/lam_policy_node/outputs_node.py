@@ -39,21 +39,11 @@ class Outputs:
         self._velocities = Velocities()
         self.commands = 0
 
-    def beat(self, beat: Beat, spec: Spec, told: Told, now_ns: int) -> float:
-        """Send what a beat asks for, then the verdict on it; how long the first took [s]."""
-        started, s, took_s = time.monotonic(), self._settings, 0.0
-        if beat.motion is not None and not s.dry_run:
-            self._command(beat, spec, told, now_ns)
-            took_s = time.monotonic() - started
-        if beat.verdict is not None and self._verdict.get_subscription_count():
-            self._verdict.publish(
-                messages.verdict_message(beat.verdict, s.base_frame, now_ns, self.commands)
-            )
-        return took_s
-
-    def _command(self, beat: Beat, spec: Spec, told: Told, now_ns: int) -> None:
-        assert beat.motion is not None
-        s = self._settings
+    def command(self, beat: Beat, spec: Spec, told: Told, now_ns: int) -> float:
+        """Send what a beat asks for; how long that took [s]."""
+        started, s = time.monotonic(), self._settings
+        if beat.motion is None or s.dry_run:
+            return 0.0
         self.commands += 1
         self._delta.publish(
             messages.delta_message(beat.motion, s.base_frame, now_ns, s.period_ns, self.commands)
@@ -64,6 +54,14 @@ class Outputs:
         else:
             self._velocities.stop()
             self.twist(now_ns)
+        return time.monotonic() - started
+
+    def verdict(self, beat: Beat, now_ns: int) -> None:
+        """Show what the safety said to whoever looks on."""
+        if beat.verdict is not None and self._verdict.get_subscription_count():
+            frame = self._settings.base_frame
+            message = messages.verdict_message(beat.verdict, frame, now_ns, self.commands)
+            self._verdict.publish(message)
 
     def twist(self, now_ns: int) -> None:
         """Send the velocity of the present moment, if any."""

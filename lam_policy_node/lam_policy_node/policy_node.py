@@ -27,6 +27,7 @@ from lam_models.stopping import StopRequest
 from lam_policy_node.drive import Beat
 from lam_policy_node.grid import Grid
 from lam_policy_node.instruction_node import Instructions, Standing
+from lam_policy_node.memory import keep_memory
 from lam_policy_node.messages import Told
 from lam_policy_node.opened_node import Opened, open_policy, policy_change
 from lam_policy_node.outputs_node import Outputs
@@ -154,17 +155,19 @@ class PolicyNode(LifecycleNode):
         beat_ns = self.grid.due(now_ns)
         opened.inputs.look(now_ns)
         planned = run.hear(now_ns, time.monotonic_ns())
+        # The policy's process is at the question while this one is at the beat.
+        run.ask(self.now_ns(), time.monotonic_ns(), beat_ns is not None)
         if beat_ns is not None:
             self._send(run.beat(beat_ns, now_ns, time.monotonic_ns()), opened)
-        run.ask(self.now_ns(), time.monotonic_ns(), beat_ns is not None)
         if planned is not None:
             self._outputs.chunk(planned, opened.loaded.spec, self._told(), self.now_ns())
         if self._settings.twist_topic and self._twists.due(now_ns) is not None:
             self._outputs.twist(self.now_ns())
 
     def _send(self, beat: Beat, opened: Opened) -> None:
-        took_s = self._outputs.beat(beat, opened.loaded.spec, self._told(), self.now_ns())
+        took_s = self._outputs.command(beat, opened.loaded.spec, self._told(), self.now_ns())
         opened.run.sent(beat, self.now_ns(), took_s)
+        self._outputs.verdict(beat, self.now_ns())
 
     def _told(self) -> Told:
         return Told(self._instruction, self._instructions.episode_id)
@@ -195,6 +198,7 @@ def quick_executor(context: Context | None = None) -> Executor:
 
 def main() -> None:
     """Run until interrupted."""
+    keep_memory()
     stop = StopRequest()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:

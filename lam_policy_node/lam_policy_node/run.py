@@ -16,7 +16,7 @@ from lam_policy_node.asking import Asking
 from lam_policy_node.drive import Beat, Drive
 from lam_policy_node.judging import Absurd, chunk_fault
 from lam_policy_node.latency import Delay, Latency
-from lam_policy_node.observing import POSE, Ages, pictures_of, rules, state_of
+from lam_policy_node.observing import POSE, Ages, pictures_of, rules, shrunk, state_of
 from lam_policy_node.plan import step_ns
 from lam_policy_node.request import Answer, Request
 from lam_policy_node.safety import Limits
@@ -79,6 +79,7 @@ class Run:
 
     def __init__(self, worker: Worker, loaded: Loaded, conduct: Conduct) -> None:
         self._worker, self._spec, self._conduct = worker, loaded.spec, conduct
+        self._cameras = {camera.name: camera for camera in loaded.spec.cameras}
         needs_pose = bool(conduct.limits.workspace_lower_m) or loaded.spec.delta_axes == "ee"
         self.rules = rules(loaded.spec, conduct.ages, needs_pose)
         self._takes_committed = loaded.takes_committed
@@ -90,7 +91,7 @@ class Run:
         """Forget what was; only the instruction stays."""
         conduct = self._conduct
         self._aligner = Aligner(self.rules)
-        self._asking = Asking([c.name for c in self._spec.cameras], conduct.most_hz)
+        self._asking = Asking(self._cameras, conduct.most_hz)
         plan = splice(conduct.strategy, conduct.ensemble_decay_per_s)
         self.drive = Drive(plan, conduct.limits, conduct.period_ns, self._spec.delta_axes)
         self.latency, self._delay = Latency(), Delay()
@@ -119,12 +120,15 @@ class Run:
         """Take a sample; what is wrong with it, one sentence, or ""."""
         if stream not in self.rules or (self._since_ns is not None and stamp_ns <= self._since_ns):
             return ""
+        camera = self._cameras.get(stream)
+        # To shrink a picture takes less time than to hand it on whole.
+        value = value if camera is None else shrunk(value, camera)
         rejection = self._aligner.push(stream, stamp_ns, received_ns, value)
         if rejection is not None:
             return str(rejection)
         self.received[stream] += 1
         self._newest_ns[stream] = max(stamp_ns, self._newest_ns.get(stream, stamp_ns))
-        if stream in {camera.name for camera in self._spec.cameras}:
+        if camera is not None:
             self.latency.note("transport", (received_ns - stamp_ns) / 1e9, received_ns)
             self._asking.news(stream)
         return ""

@@ -18,14 +18,15 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from lam_models.geometry import limit_norm
-
 Delta = Float64[np.ndarray, "6"]
 Vector = Float64[np.ndarray, "3"]
+# Along x, y, z. Plain numbers: with arrays of three a judgement took three times as long.
+Three = list[float]
+Walls = tuple[Three, Three]
 
 # Rounding must not turn a passed motion into a limited one.
 _TOLERANCE = 1e-9
-_NO_WALLS = (np.full(3, -np.inf), np.full(3, np.inf))
+_NO_WALLS = ([-math.inf] * 3, [math.inf] * 3)
 
 
 @dataclass(frozen=True)
@@ -89,23 +90,24 @@ def judge(
         # Whatever is stopped stands still: the next motion begins from rest, where the arm is.
         return Verdict("stopped", asked.motion, np.zeros(6), *stop), State(judged_ns=now_ns)
     acted: list[str] = []
-    linear = _note("max_speed_m_s", asked.motion[:3] / dt_s, limits.max_speed_m_s, acted)
-    turning = _note("max_turn_rad_s", asked.motion[3:] / dt_s, limits.max_turn_rad_s, acted)
+    asked_m_s, asked_rad_s = _halves(asked.motion / dt_s)
+    linear = _note("max_speed_m_s", asked_m_s, limits.max_speed_m_s, acted)
+    turning = _note("max_turn_rad_s", asked_rad_s, limits.max_turn_rad_s, acted)
     target_m = _target(asked.measured_m, limits, state)
     walls = _walls(target_m, dt_s, limits)
-    inside = np.clip(linear, *walls)
+    inside = _clip(linear, walls)
     if not _same(inside, linear):
         acted.append("workspace")
-    most_m_s = limits.max_acceleration_m_s2 * dt_s
-    moved = _approach(state.velocity[:3], inside, most_m_s, walls)
+    was_m_s, was_rad_s = _halves(state.velocity)
+    moved = _approach(was_m_s, inside, limits.max_acceleration_m_s2 * dt_s, walls)
     if not _same(moved, inside):
         acted.append("max_acceleration_m_s2")
     most_rad_s = limits.max_turn_acceleration_rad_s2 * dt_s
-    turned = _approach(state.velocity[3:], turning, most_rad_s, _NO_WALLS)
+    turned = _approach(was_rad_s, turning, most_rad_s, _NO_WALLS)
     if not _same(turned, turning):
         acted.append("max_turn_acceleration_rad_s2")
-    velocity = np.concatenate([moved, turned])
-    after = State(velocity, None if target_m is None else target_m + moved * dt_s, now_ns)
+    velocity = np.array([*moved, *turned])
+    after = State(velocity, None if target_m is None else target_m + velocity[:3] * dt_s, now_ns)
     reason = f"shortened by {', '.join(acted)}" if acted else ""
     kind = "limited" if acted else "passed"
     return Verdict(kind, asked.motion, velocity * dt_s, tuple(acted), reason), after
@@ -115,9 +117,9 @@ def _stop(
     asked: Asked, now_ns: int, limits: Limits, state: State
 ) -> tuple[tuple[str, ...], str] | None:
     """Name of the limit and a sentence, where the motion must not happen at all."""
-    if not np.isfinite(asked.motion).all():
+    length_m, angle_rad = (math.hypot(*half) for half in _halves(asked.motion))
+    if not math.isfinite(length_m + angle_rad):
         return ("finite",), f"the motion {asked.motion.tolist()} is not finite"
-    length_m, angle_rad = (float(np.linalg.norm(part)) for part in np.split(asked.motion, 2))
     if length_m > limits.max_step_m:
         return ("max_step_m",), f"a step of {length_m:.3g} m is above {limits.max_step_m:g}"
     if angle_rad > limits.max_step_rad:
@@ -136,9 +138,14 @@ def _stop(
     return None
 
 
-def _note(limit: str, velocity: Vector, most: float, acted: list[str]) -> Vector:
+def _halves(six: Delta) -> tuple[Three, Three]:
+    numbers = six.tolist()
+    return numbers[:3], numbers[3:]
+
+
+def _note(limit: str, velocity: Three, most: float, acted: list[str]) -> Three:
     """The velocity, shortened to `most`; its limit's name is added where it was."""
-    short = limit_norm(velocity, most)
+    short = _shortened(velocity, most)
     if not _same(short, velocity):
         acted.append(limit)
     return short
@@ -151,7 +158,7 @@ def _target(measured_m: Vector | None, limits: Limits, state: State) -> Vector |
     return measured_m if error_m > limits.max_tracking_error_m else state.target_m
 
 
-def _walls(target_m: Vector | None, dt_s: float, limits: Limits) -> tuple[Vector, Vector]:
+def _walls(target_m: Vector | None, dt_s: float, limits: Limits) -> Walls:
     """Lowest and highest velocity along each axis from which it can still stop at the walls.
 
     Each axis may brake with a share of the acceleration, so that all three together respect it.
@@ -159,23 +166,36 @@ def _walls(target_m: Vector | None, dt_s: float, limits: Limits) -> tuple[Vector
     """
     if target_m is None or not limits.workspace_lower_m:
         return _NO_WALLS
-    brake_m_s2 = limits.max_acceleration_m_s2 / math.sqrt(3.0)
+    # Lost in a period of braking.
+    lost_m_s = limits.max_acceleration_m_s2 / math.sqrt(3.0) * dt_s
 
-    def fastest(room_m: Vector) -> Vector:
+    def fastest(room_m: float) -> float:
         # The v with v^2 / (2 brake) = room - v dt: what is left after this period.
-        lost = brake_m_s2 * dt_s
-        return np.sqrt(lost**2 + 2.0 * brake_m_s2 * np.maximum(room_m, 0.0)) - lost
+        return math.sqrt(lost_m_s**2 + 2.0 * lost_m_s / dt_s * max(room_m, 0.0)) - lost_m_s
 
-    lower, upper = np.array(limits.workspace_lower_m), np.array(limits.workspace_upper_m)
-    return -fastest(target_m - lower), fastest(upper - target_m)
+    at_m = target_m.tolist()
+    lower = [-fastest(at - wall) for at, wall in zip(at_m, limits.workspace_lower_m, strict=True)]
+    upper = [fastest(wall - at) for at, wall in zip(at_m, limits.workspace_upper_m, strict=True)]
+    return lower, upper
 
 
-def _approach(before: Vector, wanted: Vector, most: float, walls: tuple[Vector, Vector]) -> Vector:
+def _approach(before: Three, wanted: Three, most: float, walls: Walls) -> Three:
     """From `before` towards `wanted` by at most `most`, the walls first."""
-    forced = np.clip(before, *walls)
-    left = max(0.0, most - float(np.linalg.norm(forced - before)))
-    return forced + limit_norm(wanted - forced, left)
+    forced = _clip(before, walls)
+    left = max(0.0, most - math.dist(forced, before))
+    way = _shortened([w - f for w, f in zip(wanted, forced, strict=True)], left)
+    return [f + w for f, w in zip(forced, way, strict=True)]
 
 
-def _same(a: Vector, b: Vector) -> bool:
-    return bool(np.abs(a - b).max() <= _TOLERANCE)
+def _shortened(vector: Three, longest: float) -> Three:
+    """As geometry.limit_norm."""
+    norm = math.hypot(*vector)
+    return [x * (longest / norm) for x in vector] if norm > longest else vector
+
+
+def _clip(vector: Three, walls: Walls) -> Three:
+    return [min(max(x, low), high) for x, low, high in zip(vector, *walls, strict=True)]
+
+
+def _same(a: Three, b: Three) -> bool:
+    return all(abs(x - y) <= _TOLERANCE for x, y in zip(a, b, strict=True))

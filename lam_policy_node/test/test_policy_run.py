@@ -117,6 +117,16 @@ def test_pictures_are_asked_about_once_and_the_answer_is_obeyed_by_time():
         assert np.isfinite(bench.run.latency.percentiles(stage, bench.now_ns)).all()
 
 
+def test_a_raw_picture_reaches_the_policy_no_larger_than_it_is_wanted():
+    bench = Bench()
+    data = np.full((480, 640, 3), 9, np.uint8).tobytes()
+    picture = Picture(data, "bgr8", 480, 640, 3 * 640)
+    bench.run.take("front", bench.now_ns, bench.now_ns, picture)
+    bench.tick()
+    _, asked = bench.thinker.requests[-1].pictures["front"]
+    assert (asked.encoding, asked.height, asked.width) == ("rgb8", 24, 32)
+
+
 def test_after_any_stop_one_zero_and_no_more():
     bench = Bench()
     bench.moving()

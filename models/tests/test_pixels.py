@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lam_models.command import UserError
+from lam_models.sense.observing import COMPRESSED, Picture, pixels_of, shrunk
 from lam_models.sense.pixels import decode_compressed, decode_raw, fit
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
@@ -117,6 +118,30 @@ def test_an_image_shrinks_to_the_means_of_what_each_pixel_covers(size: tuple[int
     for axis in (0, 1):
         slope = np.gradient(true, axis=axis)
         assert abs((off * slope).mean() / np.square(slope).mean()) < 0.05
+
+
+@pytest.mark.parametrize("encoding", list(ENCODED))
+@pytest.mark.parametrize("how", ["stretch", "letterbox", "crop"])
+def test_a_picture_that_was_shrunk_before_shows_the_same(encoding: str, how: str):
+    data, step = padded(ENCODED[encoding], 5)
+    picture = Picture(array.array("B", data), encoding, 6, 10, step)
+    small = shrunk(picture, 4, 3, how)
+    assert (small.height, small.width, len(memoryview(small.data).cast("B"))) == (4, 3, 36)
+    np.testing.assert_array_equal(pixels_of(small, 4, 3, how), pixels_of(picture, 4, 3, how))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Picture(b"\xff\xd8", COMPRESSED, format="jpeg"),
+        Picture(bytes(180), "rgb8", 6, 10, 30),
+        Picture(bytes(100), "rgb8", 600, 1000, 3000),
+        Picture(bytes(120000), "16UC1", 200, 300, 600),
+    ],
+    ids=["compressed", "small", "cut off", "depth"],
+)
+def test_what_is_compressed_small_or_unreadable_stays_as_it_came(picture: Picture):
+    assert shrunk(picture, 12, 12) is picture
 
 
 def test_an_unknown_fit_is_named():

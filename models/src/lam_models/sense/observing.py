@@ -82,6 +82,20 @@ def pixels_of(
     return fitted.copy() if np.may_share_memory(fitted, pixels) else fitted
 
 
+def shrunk(picture: Picture, height: int, width: int, how: str = "crop") -> Picture:
+    """A raw picture with no more pixels than are wanted; every other one as it came.
+
+    What cannot be read stays as it is, too: whoever looks at it says why.
+    """
+    if picture.encoding == COMPRESSED or picture.height * picture.width <= height * width:
+        return picture
+    try:
+        pixels = fit(decoded(picture), height, width, how)
+    except UserError:
+        return picture
+    return Picture(np.ascontiguousarray(pixels).data, "rgb8", height, width, 3 * width)
+
+
 def decoded(picture: Picture) -> UInt8[np.ndarray, "rows columns 3"]:
     """The picture in RGB as large as it came; perhaps a view of its data."""
     if picture.encoding == COMPRESSED:
