@@ -54,7 +54,7 @@ class Config:
     greatest_delay: int = 0
     shift: float = 0.03
     tint: float = 0.0
-    state_noise: float = 0.001
+    state_noise: float = 0.003
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
