@@ -21,7 +21,7 @@ precision=auto
 if grep -qsw amx_bf16 /proc/cpuinfo; then precision=bf16; fi
 [ -d "$out/policy" ] ||
   lam finetune --policy "$policy" --data "$out/hand" "$out/distracted" --replay "$out/earlier" \
-    --replay-share 0.34 --steps 1500 --precision $precision --out "$out/policy" $(resumed "$out/policy")
+    --replay-share 0.34 --steps 1000 --precision $precision --out "$out/policy" $(resumed "$out/policy")
 
 judge() { # HAND DISTRACTORS
   # One worker: two would wait for each other, and their policies with them.
@@ -29,5 +29,7 @@ judge() { # HAND DISTRACTORS
     lam eval --ros --policy "$out/policy" --task pick_place --hand "$1" --distractors "$2" \
       --difficulty 0 --episodes 50 --seed 2 --workers 1 --out "$out/results-$1-$2"
 }
-for hand in parallel_gripper four_finger five_finger; do judge $hand none; done
+judge four_finger none
 judge parallel_gripper all
+judge parallel_gripper none
+judge five_finger none
