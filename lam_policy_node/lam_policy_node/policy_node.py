@@ -190,7 +190,7 @@ class PolicyNode(LifecycleNode):
 def quick_executor(context: Context | None = None) -> Executor:
     """What takes least time to hand a message to a node: of rclpy's, the newest one."""
     try:
-        from rclpy.experimental import EventsExecutor
+        from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
         return SingleThreadedExecutor(context=context)
     return EventsExecutor(context=context)
