@@ -120,7 +120,7 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
     from lam_models.stopping import StopRequest
     from lam_policy_node.latency import Latency
     from lam_policy_node.memory import keep_memory
-    from lam_policy_node.policy_node import PolicyNode, quick_executor
+    from lam_policy_node.policy_node import PolicyNode
 
     keep_memory()
     stop, words = StopRequest(), []
@@ -134,8 +134,8 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
         domain_id=DOMAIN,
         signal_handler_options=SignalHandlerOptions.NO,
     )
-    node, executor = PolicyNode(stop), quick_executor()
-    executor.add_node(node)
+    node = PolicyNode(stop)
+    executor = node.own_executor()
     node.trigger_configure()
     node.trigger_activate()
     assert node.opened is not None

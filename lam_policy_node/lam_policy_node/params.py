@@ -25,6 +25,11 @@ class PolicySettings:
     load_timeout_s: float = setting(
         300.0, "the policy must be loaded and warm after this", low=1.0, high=3600.0, unit="s"
     )
+    executor: str = setting(
+        "events",
+        "who hands messages over: events is rclpy's quicker one, single its older one",
+        choices=("events", "single"),
+    )
     dry_run: bool = setting(False, "compute and judge commands, but send none")
 
     cameras: tuple[str, ...] = setting(NONE, "names of the robot's cameras, as policies say them")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import rcl_interfaces.msg
 import rclpy
-from rclpy.context import Context
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
@@ -180,20 +180,22 @@ class PolicyNode(LifecycleNode):
         self.active = False
         self._instructions.tick(self.now_ns())
 
+    def own_executor(self) -> Executor:
+        """One that has this node; where rclpy knows no other, the older one."""
+        executor: Executor = SingleThreadedExecutor()
+        if self._settings.executor == "events":
+            with suppress(ImportError):
+                from rclpy.experimental.events_executor import EventsExecutor
+
+                executor = EventsExecutor()
+        executor.add_node(self)
+        return executor
+
     def finish(self, executor: Executor) -> None:
         """Stop the robot, tell who waits for an action, end the policy's process."""
         self._halt("the node ends")
         self._instructions.finish(executor)
         self._close()
-
-
-def quick_executor(context: Context | None = None) -> Executor:
-    """What takes least time to hand a message to a node: of rclpy's, the newest one."""
-    try:
-        from rclpy.experimental.events_executor import EventsExecutor
-    except ImportError:
-        return SingleThreadedExecutor(context=context)
-    return EventsExecutor(context=context)
 
 
 def main() -> None:
@@ -202,8 +204,8 @@ def main() -> None:
     stop = StopRequest()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node, executor = PolicyNode(stop), quick_executor()
-        executor.add_node(node)
+        node = PolicyNode(stop)
+        executor = node.own_executor()
         while not stop:
             executor.spin_once(timeout_sec=node.wait_s())
             node.turn()

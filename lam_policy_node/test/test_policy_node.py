@@ -185,10 +185,13 @@ def test_a_policy_that_needs_another_camera_is_refused(robot, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_stop_before_it_ends(tmp_path, number):
+@pytest.mark.parametrize("executor", ["events", "single"])
+def test_it_says_stop_before_it_ends(tmp_path, number, executor):
     with (
         closing(Robot(OTHER_DOMAIN)) as robot,
-        NodeProcess(folder(tmp_path / "wave"), domain=OTHER_DOMAIN) as node,
+        NodeProcess(
+            folder(tmp_path / "wave"), f"executor:={executor}", domain=OTHER_DOMAIN
+        ) as node,
     ):
         assert robot.change("configure", "activate")
         robot.moving()
