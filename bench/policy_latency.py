@@ -118,6 +118,7 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
     from rclpy.signals import SignalHandlerOptions
 
     from lam_models.stopping import StopRequest
+    from lam_policy_node.executor_node import executor_with
     from lam_policy_node.latency import Latency
     from lam_policy_node.memory import keep_memory
     from lam_policy_node.policy_node import PolicyNode
@@ -135,7 +136,7 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
         signal_handler_options=SignalHandlerOptions.NO,
     )
     node = PolicyNode(stop)
-    executor = node.own_executor()
+    executor = executor_with(node)
     node.trigger_configure()
     node.trigger_activate()
     assert node.opened is not None

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 
 import rcl_interfaces.msg
 import rclpy
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn as Done
 from rclpy.signals import SignalHandlerOptions
@@ -25,6 +24,7 @@ from lam_models.command import UserError
 from lam_models.settings import declare
 from lam_models.stopping import StopRequest
 from lam_policy_node.drive import Beat
+from lam_policy_node.executor_node import keep_turning
 from lam_policy_node.grid import Grid
 from lam_policy_node.instruction_node import Instructions, Standing
 from lam_policy_node.memory import keep_memory
@@ -180,17 +180,6 @@ class PolicyNode(LifecycleNode):
         self.active = False
         self._instructions.tick(self.now_ns())
 
-    def own_executor(self) -> Executor:
-        """One that has this node; where rclpy knows no other, the older one."""
-        executor: Executor = SingleThreadedExecutor()
-        if self._settings.executor == "events":
-            with suppress(ImportError):
-                from rclpy.experimental.events_executor import EventsExecutor
-
-                executor = EventsExecutor()
-        executor.add_node(self)
-        return executor
-
     def finish(self, executor: Executor) -> None:
         """Stop the robot, tell who waits for an action, end the policy's process."""
         self._halt("the node ends")
@@ -204,12 +193,7 @@ def main() -> None:
     stop = StopRequest()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = PolicyNode(stop)
-        executor = node.own_executor()
-        while not stop:
-            executor.spin_once(timeout_sec=node.wait_s())
-            node.turn()
-        node.finish(executor)
+        keep_turning(PolicyNode(stop), stop)
     except UserError as error:
         sys.exit(f"policy_node: {error}")
     finally:
