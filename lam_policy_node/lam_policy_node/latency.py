@@ -1,8 +1,8 @@
 """How long each stage from exposure to command takes, over the last seconds.
 
 transport  exposure (the stamp) to callback
-wait       callback to the question: the policy was busy
-align      the question on its way, decoding and resizing
+wait       callback to the question: raw pictures shrink, the policy may be busy
+align      the question on its way, decoding and resizing of compressed pictures
 model      the policy
 splice     its answer on its way into the plan
 grid       the plan to the first command made of it: the rest of the control period
