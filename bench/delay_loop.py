@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lam_models.hands.space import HandSpace
+from lam_models.hands.grasp import grasp_pose
+from lam_models.hands.space import Coder, HandSpace
 from lam_models.hands.spec_file import read_hand
 from lam_models.policy.opening import OpenedPolicy
 from lam_policy_node.observing import POSE, Ages, Picture, observe
@@ -46,10 +47,10 @@ class Way:
     delay_ns: int
     limits: Limits = LIMITS
 
-    @property
-    def conduct(self) -> Conduct:
+    def conduct(self, hand: Coder) -> Conduct:
         ages = Ages(*[2.0 * CAMERA_NS / 1e9] * 3)
-        return Conduct(strategy=self.strategy, limits=self.limits, ages=ages)
+        grasp = grasp_pose(hand.modality)
+        return Conduct(strategy=self.strategy, limits=self.limits, ages=ages, T_ee_grasp=grasp)
 
 
 class SlowWorker:
@@ -121,7 +122,10 @@ class Loop:
     def play(self, world: TableWorld, limit_s: float) -> Trace:
         """One episode of a world that has just been reset."""
         follower = Follower(self._hand, self._space, Manners(Rules(max_age_s=10.0)))
-        return _Episode(self._opened, self._loaded, self._way, follower, world).play(limit_s)
+        conduct = self._way.conduct(self._space.coder_for(self._hand))
+        return _Episode(self._opened, self._loaded, self._way, conduct, follower, world).play(
+            limit_s
+        )
 
 
 class _Episode:
@@ -130,18 +134,19 @@ class _Episode:
         opened: OpenedPolicy,
         loaded: Loaded,
         way: Way,
+        conduct: Conduct,
         follower: Follower,
         world: TableWorld,
     ) -> None:
         self._world, self._follower = world, follower
         self._cameras = opened.spec.cameras
         self._worker = SlowWorker(opened, way.delay_ns)
-        self._run = Run(self._worker, loaded, way.conduct)
+        self._run = Run(self._worker, loaded, conduct)
         self._run.instruct(world.instruction)
         self._hand_ns = round(1e9 / follower.spec.command.rate_hz)
         self._said_ns, self._planned_before = 0, 0
         self._velocity: np.ndarray | None = None
-        self._trace, self._period_ns = Trace(), way.conduct.period_ns
+        self._trace, self._period_ns = Trace(), conduct.period_ns
 
     def play(self, limit_s: float) -> Trace:
         trace, now_ns = self._trace, START_NS

@@ -74,6 +74,9 @@ def work_of(plan: Plan, cell: Cell) -> Any:
         seed=cell.seed,
         preset=preset,
         steps=Steps(plan.model, plan.latent, plan.inverse, plan.actions),
+        # The first camera moves, so it is not calibrated, and both are seen whole: where places are
+        # found by calibration, pictures teach nothing else, and so would video of pictures alone.
+        policy={"cameras": ["wrist", "front"], "image_size": plan.image},
         model={"gap_s": 0.25},
     )
 

@@ -6,6 +6,11 @@ the shipped one, which thinks. The stages are those of lam_policy_node/latency.p
 first command that rests on a picture. Waiting for the beat of the control grid is no work, so what
 counts against the floor is total minus grid: the floor's p95 taken from its p95 is what the node
 adds.
+
+A host may give the cores of a virtual machine to others for milliseconds at a time, and late
+pictures then say nothing of the code. Where it took more than STOLEN of them during a case, the
+case is measured again, TRIES times at most; the try from which least was taken counts, whatever it
+shows. Every row says how much that was, and how many tries there were.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ CAMERAS = ("front", "wrist", "side")
 CAMERA_HZ, CONTROL_HZ = 30.0, 50.0
 DOMAIN = 94
 SIZE = (480, 640)
+STOLEN, TRIES = 0.01, 5
 
 
 def topic(camera: str, encoding: str) -> str:
@@ -189,12 +195,30 @@ def measure_one(case: str, encoding: str, cameras: int, count: int, policy: Path
     if node["fault"]:
         sys.exit(f"{case}: {node['fault']}")
     stages = node["stages_s"]
-    pairs = zip(stages["total"], stages["grid"], strict=False)
-    stages["total - grid"] = [total - grid for total, grid in pairs]
+    stages["total - grid"] = [a - b for a, b in zip(stages["total"], stages["grid"], strict=False)]
     rows = [_row(case, "floor", floor["stages_s"]["transport"], sent - floor["received"])]
     return rows + [
         _row(case, name, taken, sent - node["received"]) for name, taken in stages.items()
     ]
+
+
+def stolen_ticks() -> np.ndarray:
+    """What the host has taken of all cores so far, and all time there was."""
+    ticks = np.array(Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9], np.float64)
+    return np.array([ticks[7], ticks.sum()])
+
+
+def measure_quietly(case: str, encoding: str, *rest, tries: int) -> list[Row]:
+    """measure_one in the try from which the host took least."""
+    found: list[tuple[float, list[Row]]] = []
+    while len(found) < tries and min((one for one, _ in found), default=1.0) > STOLEN:
+        before = stolen_ticks()
+        rows = measure_one(case, encoding, *rest)
+        taken = float(np.divide(*(stolen_ticks() - before)))
+        found.append((taken, rows))
+        print(f"{case}: others took {100 * taken:.1f} % of the cores", file=sys.stderr)
+    taken, rows = min(found, key=lambda one: one[0])
+    return [{**row, "stolen": round(taken, 4), "tries": len(found)} for row in rows]
 
 
 def _row(case: str, stage: str, durations_s: Sequence[float], lost: int) -> Row:
@@ -216,7 +240,8 @@ def measure(quick: bool) -> list[Row]:
             for number, policy in policies.items()
         ]
         cases.append(("1 x VGA jpeg, small policy", "jpeg", 1, count, shipped_policy()))
-        return [row for case in cases for row in measure_one(*case)]
+        tries = 1 if quick else TRIES
+        return [row for case in cases for row in measure_quietly(*case, tries=tries)]
 
 
 def draw(rows: list[Row], path: Path) -> None:

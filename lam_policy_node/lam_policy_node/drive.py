@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from lam_models.geometry import Pose
+from lam_models.hands.grasp import ee_delta
 from lam_policy_node.safety import Asked, Limits, State, Verdict, judge
 from lam_policy_node.splicing import Latent, Splice
 
@@ -42,14 +43,23 @@ class Beat:
 class Drive:
     """Turns the plan into commands, and stands still where there is an obstacle.
 
-    reason: why it holds still, "" while it moves.
+    axes: of the plan's motions, base or ee. T_ee_grasp: of the frame that these are of; None where
+        it is the end effector's. reason: why it holds still, "" while it moves.
     """
 
-    def __init__(self, plan: Splice, limits: Limits, period_ns: int, axes: str) -> None:
+    def __init__(
+        self,
+        plan: Splice,
+        limits: Limits,
+        period_ns: int,
+        axes: str,
+        T_ee_grasp: Pose | None = None,
+    ) -> None:
         self.plan = plan
         self.reason = _NO_PLAN
         self.observed_ns = 0
         self._limits, self._period_ns, self._axes = limits, period_ns, axes
+        self._grasp = T_ee_grasp
         self._state = State()
         self._moving = False
         # Why there is no plan: worth more than that there is none.
@@ -64,8 +74,8 @@ class Drive:
         if motion is None or hand is None:
             self._stuck = _RAN_OUT if self._moving else self._stuck
             return self.halt(self._stuck, beat_ns)
-        if self._axes == "ee" and T_base_ee is not None:
-            motion = (T_base_ee[:3, :3] @ motion.reshape(2, 3, 1)).reshape(6)
+        if T_base_ee is not None:
+            motion = self._of_ee(motion, T_base_ee)
         asked = Asked(motion, self.observed_ns, None if T_base_ee is None else T_base_ee[:3, 3])
         verdict, self._state = judge(
             asked, self._period_ns / 1e9, now_ns, self._limits, self._state
@@ -75,6 +85,13 @@ class Drive:
             return self.halt(verdict.reason, beat_ns, verdict)
         self._moving, self.reason, self._stuck = True, "", _NO_PLAN
         return Beat(beat_ns, verdict.allowed, hand, verdict, self.observed_ns)
+
+    def _of_ee(self, motion: Float64[np.ndarray, "6"], T_base_ee: Pose) -> np.ndarray:
+        """The end effector's motion, in base axes, that makes one of the plan."""
+        steered = T_base_ee if self._grasp is None else T_base_ee @ self._grasp
+        if self._axes == "ee":
+            motion = (steered[:3, :3] @ motion.reshape(2, 3, 1)).reshape(6)
+        return motion if self._grasp is None else ee_delta(motion, T_base_ee, self._grasp)
 
     def halt(self, reason: str, beat_ns: int, verdict: Verdict | None = None) -> Beat:
         """Stand still: a zero where there was motion, then nothing."""

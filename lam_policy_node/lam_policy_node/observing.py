@@ -1,8 +1,9 @@
 """What a policy needs of the streams, and what it sees of them, as its spec says.
 
-Of a policy's state vectors "ee" is made of the end effector's pose (position m, rotation vector
-rad), every other one of the joints its spec names. How values are made of messages and pictures of
-values is lam_models.sense.observing, which the converter of recorded bags uses, too.
+Of a policy's state vectors "ee" is made of the pose of the end effector, or of where its hand holds
+things (lam_models.hands.grasp): position m, rotation vector rad. Every other one is made of the
+joints its spec names. How values are made of messages and pictures of values is
+lam_models.sense.observing, which the converter of recorded bags uses, too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from lam_models.checkpoint import CameraSpec, Spec
+from lam_models.geometry import Pose
 from lam_models.sense import observing
 from lam_models.sense.align import Sample, StreamRule
 from lam_models.sense.observing import COMPRESSED, JOINTS, POSE, Ages, Picture
@@ -33,14 +35,18 @@ def rules(spec: Spec, ages: Ages, needs_pose: bool = False) -> dict[str, StreamR
     return out
 
 
-def state_of(spec: Spec, samples: Mapping[str, Sample]) -> State:
+def state_of(spec: Spec, samples: Mapping[str, Sample], T_ee_grasp: Pose | None = None) -> State:
     """The state vectors. UserError for a joint that the robot does not report."""
     return {
-        vector: observing.ee_vector(samples[POSE].value)
+        vector: observing.ee_vector(_steered(samples[POSE].value, T_ee_grasp))
         if vector == "ee"
         else observing.joint_vector(samples[JOINTS].value, names)
         for vector, names in spec.state.items()
     }
+
+
+def _steered(T_base_ee: Pose, T_ee_grasp: Pose | None) -> Pose:
+    return T_base_ee if T_ee_grasp is None else T_base_ee @ T_ee_grasp
 
 
 def pixels_of(picture: Picture, camera: CameraSpec) -> UInt8[np.ndarray, "height width 3"]:

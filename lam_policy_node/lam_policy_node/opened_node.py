@@ -9,7 +9,13 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from lam_models.checkpoint import Spec
 from lam_models.command import UserError
+from lam_models.geometry import Pose
+from lam_models.hands.grasp import grasp_pose
+from lam_models.hands.space import open_space_of
+from lam_models.hands.spec_file import read_hand
+from lam_models.policy.opening import hand_space
 from lam_policy_node.inputs_node import Inputs, Take
 from lam_policy_node.params import PolicySettings
 from lam_policy_node.run import Run
@@ -47,7 +53,7 @@ def open_policy(
     worker = PolicyProcess(path, settings.device, wake=wake)
     try:
         loaded = worker.load(settings.load_timeout_s, give_up)
-        run = Run(worker, loaded, settings.conduct())
+        run = Run(worker, loaded, settings.conduct(_grasp(settings, loaded.spec)))
         inputs = Inputs(node, settings, loaded.spec, run.rules, take)
     except UserError:
         worker.close()
@@ -58,6 +64,14 @@ def open_policy(
         f"{1e3 * loaded.model_s:.1f} ms an answer, sees {cameras}"
     )
     return Opened(path, worker, loaded, run, inputs)
+
+
+def _grasp(settings: PolicySettings, spec: Spec) -> Pose | None:
+    """T_ee_grasp of the hand that is bolted on."""
+    if not settings.hand:
+        return None
+    coder = open_space_of(hand_space(spec), settings.space).coder_for(read_hand(settings.hand))
+    return grasp_pose(coder.modality)
 
 
 def policy_change(

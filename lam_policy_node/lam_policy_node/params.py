@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lam_models.command import UserError
+from lam_models.geometry import Pose
 from lam_models.settings import setting
 from lam_policy_node.judging import Absurd
 from lam_policy_node.observing import Ages
@@ -47,6 +48,12 @@ class PolicySettings:
     ee_pose_max_age_s: float = setting(
         0.2, "the node holds still when a needed pose is older", low=0.01, high=10.0, unit="s"
     )
+    hand: str = setting(
+        "",
+        "hand that is bolted on, as retarget_node: the policy steers where it holds things; "
+        "empty: the end effector",
+    )
+    space: str = setting("", "folder of the space of hand latents; empty: the shipped one")
     base_frame: str = setting("base_link", "frame of poses, of commands and of the workspace")
     ee_frame: str = setting("ee_link", "frame of the end effector, for tf2")
 
@@ -131,8 +138,8 @@ class PolicySettings:
         """Of the control grid."""
         return round(1e9 / self.control_rate_hz)
 
-    def conduct(self) -> Conduct:
-        """The part that needs no ROS."""
+    def conduct(self, T_ee_grasp: Pose | None) -> Conduct:
+        """The part that needs no ROS. T_ee_grasp: of the hand."""
         return Conduct(
             period_ns=self.period_ns,
             strategy=self.strategy,
@@ -143,6 +150,7 @@ class PolicySettings:
             ages=Ages(self.camera_max_age_s, self.joint_max_age_s, self.ee_pose_max_age_s),
             limits=self.limits(),
             absurd=Absurd(self.absurd_speed_m_s, self.absurd_turn_rad_s),
+            T_ee_grasp=T_ee_grasp,
         )
 
     def limits(self) -> Limits:

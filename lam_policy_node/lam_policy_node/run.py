@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from lam_models.command import UserError
+from lam_models.geometry import Pose
 from lam_models.sense.align import Aligner, Refusal, Sample
 from lam_models.types import ActionChunk
 from lam_policy_node.asking import Asking
@@ -42,7 +43,11 @@ class Worker(Protocol):
 
 @dataclass(frozen=True)
 class Conduct:
-    """How a policy is run. most_hz: questions a second at most, 0: at every picture."""
+    """How a policy is run.
+
+    most_hz: questions a second at most, 0: at every picture. T_ee_grasp: of the hand that is bolted
+        on (lam_models.hands.grasp); None where the policy steers the end effector itself.
+    """
 
     period_ns: int = 50_000_000
     strategy: str = "latest"
@@ -53,6 +58,7 @@ class Conduct:
     ages: Ages = field(default_factory=Ages)
     limits: Limits = field(default_factory=Limits)
     absurd: Absurd = field(default_factory=Absurd)
+    T_ee_grasp: Pose | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,9 @@ class Run:
     def __init__(self, worker: Worker, loaded: Loaded, conduct: Conduct) -> None:
         self._worker, self._spec, self._conduct = worker, loaded.spec, conduct
         self._cameras = {camera.name: camera for camera in loaded.spec.cameras}
-        needs_pose = bool(conduct.limits.workspace_lower_m) or loaded.spec.delta_axes == "ee"
+        self._grasp = conduct.T_ee_grasp
+        needs_pose = loaded.spec.delta_axes == "ee" or self._grasp is not None
+        needs_pose = needs_pose or bool(conduct.limits.workspace_lower_m)
         self.rules = rules(loaded.spec, conduct.ages, needs_pose)
         self._takes_committed = loaded.takes_committed
         self._numbers = 0
@@ -93,7 +101,8 @@ class Run:
         self._aligner = Aligner(self.rules)
         self._asking = Asking(self._cameras, conduct.most_hz)
         plan = splice(conduct.strategy, conduct.ensemble_decay_per_s)
-        self.drive = Drive(plan, conduct.limits, conduct.period_ns, self._spec.delta_axes)
+        axes, period_ns = self._spec.delta_axes, conduct.period_ns
+        self.drive = Drive(plan, conduct.limits, period_ns, axes, self._grasp)
         self.latency, self._delay = Latency(), Delay()
         self.fault, self.planned, self.late = "", 0, 0
         self.received = dict.fromkeys(self.rules, 0)
@@ -234,7 +243,7 @@ class Run:
                 self._numbers,
                 now_ns,
                 self.instruction,
-                state_of(self._spec, samples),
+                state_of(self._spec, samples, self._grasp),
                 pictures_of(self._spec, samples),
                 committed if self._takes_committed else None,
             )

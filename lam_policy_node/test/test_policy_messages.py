@@ -37,7 +37,7 @@ def image(encoding: str, pixels: np.ndarray) -> Image:
 def test_every_robot_has_parameters_that_the_node_knows(path):
     values = yaml.safe_load(path.read_text())["policy_node"]["ros__parameters"]
     settings = from_mapping(PolicySettings, values)
-    assert settings.conduct().period_ns == settings.period_ns
+    assert settings.conduct(None).period_ns == settings.period_ns
     assert settings.limits().max_speed_m_s == settings.max_speed_m_s
 
 

@@ -81,7 +81,7 @@ def live(recording: Recording, instants_ns: list[int]) -> dict[int, Observation]
     """What a running node asks its policy at these instants."""
     settings = from_mapping(PolicySettings, ROBOT["policy_node"]["ros__parameters"])
     worker, node = Asked(), FakeNode()
-    run = Run(cast(Any, worker), Loaded(SPEC, "", False, 0.0), settings.conduct())
+    run = Run(cast(Any, worker), Loaded(SPEC, "", False, 0.0), settings.conduct(None))
     run.instruct("go")
     Inputs(cast(Node, node), settings, SPEC, run.rules, run.take)
     coming = recording.messages(TOPICS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lam_models.checkpoint import CameraSpec, Spec
-from lam_models.geometry import pose, so3_exp
+from lam_models.geometry import apply_delta, pose, so3_exp
 from lam_models.types import ActionChunk, LatentSpec
 from lam_policy_node.drive import Drive
 from lam_policy_node.judging import Absurd, chunk_fault
@@ -125,6 +125,31 @@ def test_a_raw_picture_reaches_the_policy_no_larger_than_it_is_wanted():
     bench.tick()
     _, asked = bench.thinker.requests[-1].pictures["front"]
     assert (asked.encoding, asked.height, asked.width) == ("rgb8", 24, 32)
+
+
+def test_another_hand_is_steered_where_it_holds_things():
+    spec = dataclasses.replace(SPEC, state={"ee": ("x", "y", "z", "rx", "ry", "rz")})
+    T_ee_grasp = pose(so3_exp(np.array([0.0, 0.0, 0.4])), np.array([0.01, -0.03, 0.0]))
+    T_base_ee = pose(so3_exp(np.array([3.0, 0.2, 0.1])), np.array([0.5, 0.1, 0.2]))
+    bench = Bench(spec, T_ee_grasp=T_ee_grasp)
+
+    def look() -> None:
+        bench.picture()
+        bench.run.take("ee_pose", bench.now_ns, bench.now_ns, T_base_ee)
+
+    look()
+    bench.tick()
+    bench.thinker.answer()
+    look()
+    _, beat = bench.tick()
+    told = bench.thinker.requests[0].state["ee"]
+    T_base_grasp = T_base_ee @ T_ee_grasp
+    np.testing.assert_allclose(told[:3], T_base_grasp[:3, 3])
+    np.testing.assert_allclose(so3_exp(told[3:]), T_base_grasp[:3, :3], atol=1e-9)
+    planned = chunk().delta_ee[0].astype(np.float64)
+    assert beat.motion is not None
+    moved = apply_delta(T_base_ee, beat.motion) @ T_ee_grasp
+    np.testing.assert_allclose(moved, apply_delta(T_base_grasp, planned), atol=1e-7)
 
 
 def test_after_any_stop_one_zero_and_no_more():

@@ -9,6 +9,8 @@ import pytest
 
 from lam_models.checkpoint import CameraSpec, origin_now
 from lam_models.command import UserError
+from lam_models.geometry import apply_delta
+from lam_models.hands.grasp import grasp_pose
 from lam_models.hands.joint_space import joint_space
 from lam_models.hands.space import HandSpace, open_space, save_space
 from lam_models.hands.spec_file import read_hand
@@ -57,6 +59,27 @@ def test_it_moves_the_arm_and_the_hand(policy: Path, space: HandSpace):
         assert np.allclose(action.hand, [HALF_OPEN_M], atol=1e-3)
         table.step(action)
     assert table.truth().T_base_ee[2, 3] - before > 5 * RISE_M
+
+
+def test_another_hand_is_steered_where_it_holds_things(tmp_path: Path):
+    space, turn = open_space(), np.zeros((8, 6))
+    turn[:, 5] = 0.1
+    shared = write_instant(
+        tmp_path / "policy",
+        space.latent,
+        (CameraSpec("front", 32, 32),),
+        config=Config(chunk_steps=8),
+        motion=turn,
+        hand=space.coder("parallel_gripper").encode(np.array([HALF_OPEN_M])),
+    )
+    T_ee_grasp = grasp_pose(space.coder("four_finger").modality)
+    assert T_ee_grasp is not None
+    actor, table = make_actor(PolicyFolder(str(shared))), world("four_finger")
+    actor.begin(table, 1)
+    T_base_ee = table.truth().T_base_ee
+    moved = apply_delta(T_base_ee, actor.act(table).delta_ee)
+    assert np.linalg.norm(moved[:3, 3] - T_base_ee[:3, 3]) > 0.002
+    assert np.allclose((moved @ T_ee_grasp)[:3, 3], (T_base_ee @ T_ee_grasp)[:3, 3])
 
 
 def test_what_does_not_fit_is_refused_by_name(policy: Path, space: HandSpace, tmp_path: Path):

@@ -13,7 +13,7 @@ import torch
 import vlms
 from table_episodes import FRAMES, INSTRUCTIONS, gripper_space, record_episodes
 
-from lam_models.checkpoint import Checkpoint, open_checkpoint
+from lam_models.checkpoint import Checkpoint, open_checkpoint, write
 from lam_models.command import UserError
 from lam_models.hands.space import open_space
 from lam_models.policy.opening import open_policy
@@ -124,10 +124,17 @@ def test_places_are_learnt_on_where_the_camera_stands_as_it_did(space: Path, tmp
     before = open_checkpoint(tmp_path / "policy")
     after = finetuned(tmp_path / "policy", data, space, tmp_path / "out", "--train", "heads")
     assert {"places", "ways"} <= {name.split(".")[0] for name in changed(before, after)}
+    reach_m = before.config["reach_m"]
+    assert reach_m[2] - reach_m[0] > 0.1, "the margin around where the episodes go"
+    assert after.config["reach_m"] == reach_m, "these go no farther"
     after = finetuned(tmp_path / "policy", data, space, tmp_path / "words", "--train", "words")
     moved = changed(before, after)
     assert all(name.startswith(("places.", "backbone.words.")) for name in moved)
     assert {"places", "backbone"} <= {name.split(".")[0] for name in moved}
+    told = before.config | {"reach_m": [reach_m[0] + 0.04, reach_m[1], 9.0, reach_m[3]]}
+    write(tmp_path / "another", replace(before, config=told))
+    after = finetuned(tmp_path / "another", data, space, tmp_path / "wide", "--train", "heads")
+    assert after.config["reach_m"] == [*reach_m[:2], 9.0, reach_m[3]], "where either goes"
     moved = replace(here, position_m=(1.1, -0.1, 0.6))
     other = record_episodes(tmp_path / "other", pinhole=moved)
     with pytest.raises(UserError, match=r"camera 'front' is calibrated otherwise.*-0\.1"):
@@ -273,6 +280,6 @@ def test_mistakes_are_named(policy: Path, new: Path, space: Path, tmp_path: Path
     refused("intervention weight -1", "--intervention-weight", "-1")
     refused("episodes that are not learnt from", "--validation", "0")
     refused("steps 0: must be above 0", "--steps", "0")
-    refused("name its own with --space", "--space", gripper_space(tmp_path / "other", seed=5))
+    refused("with --space", "--space", gripper_space(tmp_path / "other", seed=5))
     with pytest.raises(UserError, match="the policy itself"):
         finetuned(policy, new, space, policy)

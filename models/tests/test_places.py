@@ -149,6 +149,24 @@ def test_only_known_places_are_learnt():
     assert places.loss(votes, wanted, ~known) > 2.0
 
 
+def test_votes_for_where_the_hand_never_goes_do_not_count():
+    torch.manual_seed(0)
+    pictures, words, _ = scenes(20, 2)
+    with torch.no_grad():
+        votes = Places(PINHOLE, SIDE).eval()(pictures, words)
+    chosen = votes.spots_m.take_along_dim(votes.chances.argmax(-1)[..., None, None], 2)
+    middle = chosen[..., 0].median()
+    torch.manual_seed(0)
+    reach_m = (-10.0, -10.0, float(middle), 10.0)
+    with torch.no_grad():
+        kept = Places(PINHOLE, SIDE, reach_m=reach_m).eval()(pictures, words)
+    assert torch.equal(kept.spots_m, votes.spots_m)
+    shares = kept.chances.exp()
+    assert (chosen[..., 0] > middle).any(), "without the bound some would have won"
+    assert (shares * (kept.spots_m[..., 0] > middle)).sum(-1).max() < 1e-4
+    assert torch.allclose(shares.sum(-1), torch.ones(()))
+
+
 def test_what_the_hand_hides_is_where_it_was_seen():
     before, found = torch.zeros(1, 2, 9), torch.ones(1, 2, 9)
     before[0, 1, 0] = 1.0

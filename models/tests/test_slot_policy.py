@@ -25,7 +25,7 @@ from lam_models.policy.inputs import (
 from lam_models.policy.read_out_kinds import READ_OUTS
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
-from lam_models.policy.views import shifted, tinted, varied
+from lam_models.policy.views import shifted, strayed, tinted, varied
 from lam_models.sense.pinhole import Pinhole
 from lam_models.types import Frame, Observation
 
@@ -236,6 +236,19 @@ def test_views_leave_borders_and_nothing_changes_at_zero():
     one = torch.full((1, 2, 8, 8, 3), 7, dtype=torch.uint8)
     assert torch.equal(shifted(one, 3), one)
     assert len(tinted(one, 0.2).unique()) == 1
+
+
+def test_a_hand_that_strayed_is_led_back_to_its_way():
+    batch = examples(config())
+    torch.manual_seed(0)
+    astray = strayed(batch, 0.01)
+    off = astray.state - batch.state
+    assert 0.005 < off[:, :3].std() < 0.02 and not off[:, 3:].any()
+    way, before = astray.chunk.cumsum(1), batch.chunk.cumsum(1)
+    beside = off[: len(way), None, :3] + way[..., :3] - before[..., :3]
+    assert beside[:, 0].abs().max() > 0.005
+    assert torch.allclose(beside[:, 3:], torch.zeros(()), atol=1e-5)
+    assert torch.equal(astray.chunk[..., 3:], batch.chunk[..., 3:])
 
 
 def test_an_observation_lacking_a_stream_is_refused_by_name():

@@ -18,8 +18,8 @@ def episode(begins: list[int], rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_hand_first_begins_to_move_then_lets_go() -> None:
     found = find_waypoints(*episode([10, 20], 30), [(0, 30)])
-    # The hand moves for two rows, and where it is at the end of that is where it arrived.
-    assert (found.rows == [11, 20]).all()
+    # The hand moves for two rows, and rests there for two more.
+    assert (found.rows == [11, 20]).all() and (found.ends == [13, 21]).all()
     assert found.known[:11].all() and not found.known[11:, 0].any() and found.known[:, 1].all()
 
 
@@ -39,8 +39,7 @@ def test_a_hand_that_was_read_from_video_may_tremble() -> None:
     steps, hands = episode([10, 20], 30)
     hands = 5.0 * hands + 0.02 * np.random.default_rng(0).normal(size=hands.shape)
     found = find_waypoints(steps, hands, [(0, 30)], LEAST_CHANGE_READ)
-    # The hand moves for two rows, and where it is at the end of that is where it arrived.
-    assert (found.rows == [11, 20]).all()
+    assert (found.rows == [11, 20]).all() and (found.ends == [13, 21]).all()
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -55,6 +54,8 @@ def test_both_lie_within_the_episode_in_their_order(lengths: list[int], seed: in
         first, last = found.rows[start:stop].T
         assert len(set(first)) == len(set(last)) == 1
         assert start <= first[0] <= last[0] < stop
+        assert (found.rows[start:stop] <= found.ends[start:stop]).all()
+        assert (found.ends[start:stop] < stop).all()
         known = np.flatnonzero(found.known[start:stop, 0])
         assert (known == np.arange(len(known))).all() and len(known) - 1 <= first[0] - start
         assert found.known[start:stop, 1].all()

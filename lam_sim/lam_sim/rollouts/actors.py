@@ -17,6 +17,7 @@ from lam_sim.rollouts.policy_actor import PolicyActor, PolicyFolder
 
 ACTORS = {
     "expert": "lam_sim.rollouts.actors:ScriptedExpert",
+    "carried": "lam_sim.rollouts.carried:CarriedExpert",
     "noop": "lam_sim.rollouts.actors:Noop",
     "replay": "lam_sim.rollouts.actors:Replay",
 }

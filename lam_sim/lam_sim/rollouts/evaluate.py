@@ -81,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--policy",
         required=True,
-        help="a policy folder, shipped, expert, noop (holds still) or replay (acts blindly)",
+        help="a policy folder, shipped, expert, carried (the expert through the shared space of "
+        "hands), noop (holds still) or replay (acts blindly)",
     )
     add("--space", default="", help="folder of a policy's space of hands (default: the shipped)")
     add(

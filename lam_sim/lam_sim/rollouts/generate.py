@@ -51,6 +51,7 @@ class Plan:
     with_actions: bool
     only_successes: bool
     codec: str
+    actor: str
 
     def choice(self, task: str) -> WorldChoice:
         """The world of a task."""
@@ -73,9 +74,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names joined by commas, or all. Hands differ in the size of their actions, so "
         "several hands give one dataset each, OUT/<hand> (default: the first hand of the world)",
     )
-    add("--episodes", type=int, default=100, help="of each dataset (default %(default)s)")
-    add("--out", type=Path, required=True, help="folder to write; must not exist")
-    add("--overwrite", action="store_true", help="replace a dataset at OUT once the new is whole")
     add("--distractors", default="none", help="names joined by commas, all or none")
     add("--difficulty", type=float, default=0.5, help="0 easy to 1 hard (default %(default)s)")
     add(
@@ -92,10 +90,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="s; how long an episode goes on after its success, so that it ends at rest "
         "(default %(default)s)",
     )
+    add(
+        "--carried",
+        action="store_true",
+        help="the expert closes a gripper, and the shared space of hands carries that to the hand, "
+        "as teleoperation through latents would (default: the hand's own postures)",
+    )
     add("--human", action="store_true", help="vary the body per episode; hands look human")
+    add("--world", default=DEFAULT_KIND, help=f"{' or '.join(KINDS)} (default %(default)s)")
+    add("--seed", type=int, default=0, help="default %(default)s")
+    _add_recording(parser)
+
+
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    """What is kept of what happens, and where."""
+    add = parser.add_argument
+    add("--episodes", type=int, default=100, help="of each dataset (default %(default)s)")
+    add("--out", type=Path, required=True, help="folder to write; must not exist")
+    add("--overwrite", action="store_true", help="replace a dataset at OUT once the new is whole")
     add("--without-actions", action="store_true", help="video only: no states, no actions")
     add("--only-successes", action="store_true", help="leave failed episodes out")
-    add("--seed", type=int, default=0, help="default %(default)s")
     add(
         "--cameras",
         default="all",
@@ -104,7 +118,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=int, default=128, help="image side in pixels (default %(default)s)")
     add("--fps", type=int, default=None, help="a divisor of the control rate (default: that rate)")
     add("--codec", default="h264", help="h264 (fast) or av1 (LeRobot's own; default %(default)s)")
-    add("--world", default=DEFAULT_KIND, help=f"{' or '.join(KINDS)} (default %(default)s)")
     add("--workers", default="auto", help="processes, or auto: one a core (default %(default)s)")
 
 
@@ -161,6 +174,7 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
             with_actions=not args.without_actions,
             only_successes=args.only_successes,
             codec=args.codec,
+            actor="carried" if args.carried else "expert",
         )
         for hand in hands
     ]
@@ -245,7 +259,8 @@ def _recording_settings(plan: Plan) -> RecordingSettings:
     finally:
         for world in worlds:
             world.close()
-    return RecordingSettings(schema, repeat, plan.noise_m, plan.linger_s, plan.codec)
+    disturbed = (plan.noise_m, plan.linger_s)
+    return RecordingSettings(schema, repeat, *disturbed, plan.codec, plan.actor)
 
 
 def _write_origin(plan: Plan, ledger: Ledger) -> None:

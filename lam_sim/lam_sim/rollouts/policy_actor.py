@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from lam_models.checkpoint import Spec
 from lam_models.command import UserError
-from lam_models.hands.space import Coder, HandSpace, open_space
+from lam_models.hands.grasp import ee_delta, grasp_pose
+from lam_models.hands.space import Coder, HandSpace, open_space_of
 from lam_models.policy.opening import hand_space, open_policy
+from lam_models.sense.observing import ee_vector
 from lam_models.types import Action, ActionChunk, Frame, Observation
 from lam_sim.interface import World
 
 # As `lam data generate` draws by default; the policy's own size is made of it by area, as live.
 _DRAWN_SIDE = 192
-_EE_NUMBERS = 6
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PolicyActor:
             raise UserError(f"replan steps {folder.replan_steps}: must be at least 1")
         self._folder = folder
         self._opened = open_policy(folder.path)
-        self._space = _space_of(folder, self._opened.spec)
+        self._space = open_space_of(hand_space(self._opened.spec), folder.space)
 
     def begin(self, world: World, seed: int) -> None:
         if abs(self._opened.spec.rate_hz - world.control_hz) > 1e-6:
@@ -58,7 +58,8 @@ class PolicyActor:
                 f"{self._folder.path} has {self._opened.spec.rate_hz:g} steps a second, the world "
                 f"{world.control_hz:g} periods"
             )
-        self._coder = _coder_of(self._space, world.truth().joint_names)
+        self._coder = coder_of(self._space, world.truth().joint_names)
+        self._grasp = grasp_pose(self._coder.modality)
         self._order = [self._coder.modality.entries.index(n) for n in world.truth().joint_names]
         self._chunk: ActionChunk | None = None
         self._step, self._dt_ns = 0, round(1e9 / world.control_hz)
@@ -70,7 +71,10 @@ class PolicyActor:
         self._step += 1
         place = min(place, len(chunk.delta_ee) - 1)
         joints = self._coder.decode(chunk.hand[place])[self._order]
-        return Action(chunk.delta_ee[place].astype(np.float64), joints.astype(np.float64))
+        delta = chunk.delta_ee[place].astype(np.float64)
+        if self._grasp is not None:
+            delta = ee_delta(delta, world.truth().T_base_ee, self._grasp)
+        return Action(delta, joints.astype(np.float64))
 
     def _observe(self, world: World) -> Observation:
         stamp_ns = self._step * self._dt_ns
@@ -78,22 +82,12 @@ class PolicyActor:
             camera.name: Frame(world.render(camera.name, _DRAWN_SIDE, _DRAWN_SIDE), stamp_ns)
             for camera in self._opened.spec.cameras
         }
-        ee = world.proprioception()[:_EE_NUMBERS].astype(np.float64)
+        T_base_ee = world.truth().T_base_ee
+        ee = ee_vector(T_base_ee if self._grasp is None else T_base_ee @ self._grasp)
         return Observation(stamp_ns, frames, {"ee": ee}, world.instruction)
 
 
-def _space_of(folder: PolicyFolder, spec: Spec) -> HandSpace:
-    space, wanted = open_space(folder.space), hand_space(spec)
-    if space.latent.space_hash != wanted.space_hash:
-        raise UserError(
-            f"{folder.path} speaks the hand space {wanted.name} ({wanted.space_hash}), and "
-            f"{space.path} is {space.latent.name} ({space.latent.space_hash}): name its folder "
-            "with --space"
-        )
-    return space
-
-
-def _coder_of(space: HandSpace, joints: tuple[str, ...]) -> Coder:
+def coder_of(space: HandSpace, joints: tuple[str, ...]) -> Coder:
     """Of the hand with these joints."""
     for coder in space.coders.values():
         if set(coder.modality.entries) == set(joints):

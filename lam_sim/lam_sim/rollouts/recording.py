@@ -26,6 +26,7 @@ class RecordingSettings:
     repeat: control periods a frame.
     noise_m: standard deviation of the translation added to each executed action, per axis.
     linger_s: how long an episode goes on after its success, so that it ends at rest.
+    actor: who demonstrates, a name of actors.ACTORS.
     """
 
     schema: Schema
@@ -33,6 +34,7 @@ class RecordingSettings:
     noise_m: float = 0.0
     linger_s: float = 0.0
     codec: str = "h264"
+    actor: str = "expert"
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,11 @@ def compose(deltas: list[np.ndarray]) -> np.ndarray:
 
 
 class RecordingWork:
-    """A data worker: records the expert."""
+    """A data worker: records the demonstrator."""
 
     def __init__(self, settings: RecordingSettings) -> None:
         self._settings = settings
-        self._stage = Stage("expert")
+        self._stage = Stage(settings.actor)
 
     def __call__(self, job: EpisodeJob) -> Recording:
         recorder = Recorder(self._settings)

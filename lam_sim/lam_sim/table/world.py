@@ -22,7 +22,7 @@ from lam_sim.interface import Expert, Truth, World
 from lam_sim.table import panda
 from lam_sim.table.control import TICK_HZ, TICK_S, ArmController, ArmKinematics
 from lam_sim.table.distractors import DISTRACTORS, make_distractor
-from lam_sim.table.effectors import EFFECTORS, EndEffector, find_effector
+from lam_sim.table.effectors import EFFECTORS, EndEffector, Grasper, find_effector
 from lam_sim.table.look import STANDARD_LOOK, Look, human_look, machine_look
 from lam_sim.table.render import Canvas, renderer
 from lam_sim.table.scene import WORKSPACE_LOWER_M, WORKSPACE_UPPER_M, Scene
@@ -266,8 +266,9 @@ class TableWorld:
     def succeeded(self) -> bool:
         return self._task.succeeded(self.truth())
 
-    def expert(self) -> Expert:
-        return self._task.expert(self.effector, self._rng("expert"))
+    def expert(self, hand: Grasper | None = None) -> Expert:
+        """The task's demonstrator. hand: in place of the world's own, how its joints close."""
+        return self._task.expert(hand or self.effector, self._rng("expert"))
 
     def close(self) -> None:
         """Nothing to free: the drawing context is the process's."""

@@ -15,7 +15,7 @@ import numpy as np
 from lam_models.geometry import Pose, Rotation, Vector3, limit_norm, so3_log
 from lam_models.types import Action
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 
 # Palm down with the base's x axis as the end effector's: what a yaw of zero means.
 _DOWN = np.diag([1.0, -1.0, -1.0])
@@ -60,7 +60,7 @@ def drawn_style(rng: np.random.Generator, speed_m_s: float = 0.45) -> Style:
 class Mover:
     """Turns aims into actions: proportional with a speed and acceleration limit and damping."""
 
-    def __init__(self, effector: EndEffector, style: Style, control_hz: float = 20.0) -> None:
+    def __init__(self, effector: Grasper, style: Style, control_hz: float = 20.0) -> None:
         self._effector = effector
         self._style = style
         self._dt_s = 1.0 / control_hz

@@ -8,7 +8,7 @@ import numpy as np
 
 from lam_models.geometry import Vector3
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 from lam_sim.table.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import Point, by_difficulty
@@ -76,7 +76,7 @@ class OpenDrawer:
         shut = truth.scalars["other_drawer.opening_m"] < _OTHER_SHUT_M
         return self._dwell.held(opened and shut, truth.time_s)
 
-    def expert(self, effector: EndEffector, rng: np.random.Generator) -> PhasedExpert:
+    def expert(self, effector: Grasper, rng: np.random.Generator) -> PhasedExpert:
         plan = _Puller(effector)
         return PhasedExpert(
             [
@@ -91,7 +91,7 @@ class OpenDrawer:
 class _Puller:
     """Closes around the bar from above and goes out with it."""
 
-    def __init__(self, effector: EndEffector) -> None:
+    def __init__(self, effector: Grasper) -> None:
         self._open_m = min(0.05, effector.max_aperture_m)
 
     def over(self, truth: Truth) -> Aim:

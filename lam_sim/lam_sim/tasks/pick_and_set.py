@@ -11,7 +11,7 @@ import numpy as np
 
 from lam_models.geometry import Vector3
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 from lam_sim.tasks.motion import Aim, Mover, Phase, PhasedExpert, grip_yaw, reached, yaw_of
 
 _SQUEEZE_M = 0.02
@@ -29,7 +29,7 @@ class PickAndSet:
 
     def __init__(
         self,
-        effector: EndEffector,
+        effector: Grasper,
         thing: str,
         toward: str,
         spot: Callable[[Truth, float], Vector3],

@@ -8,7 +8,7 @@ import numpy as np
 
 from lam_models.geometry import Vector3
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 from lam_sim.table.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import Point, by_difficulty, scatter, table_region
@@ -86,7 +86,7 @@ class PickPlace:
         let_go = float(np.linalg.norm(target - truth.T_base_ee[:3, 3])) > 0.05
         return self._dwell.held(inside and let_go, truth.time_s)
 
-    def expert(self, effector: EndEffector, rng: np.random.Generator) -> PhasedExpert:
+    def expert(self, effector: Grasper, rng: np.random.Generator) -> PhasedExpert:
         plan = PickAndSet(effector, "target", "bowl", _over_bowl, accurate_m=0.02)
         return plan.expert(Mover(effector, drawn_style(rng)))
 

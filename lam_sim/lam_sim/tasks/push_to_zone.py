@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 from lam_sim.table.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import Point, Region, by_difficulty, scatter
@@ -91,7 +91,7 @@ class PushToZone:
         on_table = truth.bodies["target"][2, 3] < _WIDTH_M / 2 + 0.005
         return self._dwell.held(inside and on_table, truth.time_s)
 
-    def expert(self, effector: EndEffector, rng: np.random.Generator) -> PhasedExpert:
+    def expert(self, effector: Grasper, rng: np.random.Generator) -> PhasedExpert:
         plan = _Pusher(effector)
         return PhasedExpert(
             [
@@ -106,7 +106,7 @@ class PushToZone:
 class _Pusher:
     """Stays behind the target as seen from the goal, and goes on through it."""
 
-    def __init__(self, effector: EndEffector) -> None:
+    def __init__(self, effector: Grasper) -> None:
         self._height_m = effector.tip_reach_m + 0.01
 
     def behind(self, truth: Truth) -> Aim:

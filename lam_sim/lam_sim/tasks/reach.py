@@ -8,7 +8,7 @@ import numpy as np
 
 from lam_models.geometry import Vector3
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 from lam_sim.table.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import by_difficulty, scatter, table_region
@@ -75,7 +75,7 @@ class Reach:
         aside = np.linalg.norm(truth.T_base_ee[:3, 3] - _above(truth))
         return self._dwell.held(bool(aside < self._tolerance_m), truth.time_s)
 
-    def expert(self, effector: EndEffector, rng: np.random.Generator) -> PhasedExpert:
+    def expert(self, effector: Grasper, rng: np.random.Generator) -> PhasedExpert:
         def over_target(truth: Truth) -> Aim:
             return Aim(_above(truth), 0.0, effector.max_aperture_m)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lam_models.geometry import Vector3
 from lam_sim.interface import Truth
-from lam_sim.table.effectors import EndEffector
+from lam_sim.table.effectors import Grasper
 from lam_sim.table.scene import Scene
 from lam_sim.tasks.dwell import Dwell
 from lam_sim.tasks.layout import by_difficulty, scatter, table_region
@@ -90,7 +90,7 @@ class Stack:
         let_go = float(np.linalg.norm(target - truth.T_base_ee[:3, 3])) > 0.05
         return self._dwell.held(on_top and let_go, truth.time_s)
 
-    def expert(self, effector: EndEffector, rng: np.random.Generator) -> PhasedExpert:
+    def expert(self, effector: Grasper, rng: np.random.Generator) -> PhasedExpert:
         plan = PickAndSet(effector, "target", "base", _on_base, accurate_m=0.006)
         return plan.expert(Mover(effector, drawn_style(rng)))
 

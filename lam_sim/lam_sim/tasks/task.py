@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from lam_sim.interface import Expert, Truth
-    from lam_sim.table.effectors import EndEffector
+    from lam_sim.table.effectors import Grasper
     from lam_sim.table.scene import Scene
 
 
@@ -36,6 +36,6 @@ class Task(Protocol):
         """Whether the goal is reached, to be asked once a control period in order of time."""
         ...
 
-    def expert(self, effector: EndEffector, rng: np.random.Generator) -> Expert:
+    def expert(self, effector: Grasper, rng: np.random.Generator) -> Expert:
         """A fresh scripted expert for this episode."""
         ...

@@ -111,6 +111,15 @@ def delta_between(T_base_from: Pose, T_base_to: Pose, R_base_axes: Rotation | No
     return np.concatenate([t, w])
 
 
+def delta_elsewhere(delta: Delta, lever_m: Vector3) -> Delta:
+    """What a delta in base axes moves another point of the same rigid body by.
+
+    lever_m: to that point, in base axes, before the motion.
+    """
+    swept = so3_exp(delta[3:]) @ lever_m - lever_m
+    return np.concatenate([delta[:3] + swept, delta[3:]])
+
+
 def limit_norm(vector: Float[np.ndarray, " n"], longest: float) -> Float[np.ndarray, " n"]:
     """The vector, shortened to `longest` where it is longer, its direction kept."""
     norm = float(np.linalg.norm(vector))

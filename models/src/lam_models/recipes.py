@@ -233,7 +233,9 @@ def _actions(
     """A policy that acts. All but the plain one are as large, and learn by the same rule."""
     if out.exists():
         return out
-    given = {} if plain else {**work.policy, **(changes or {})}
+    given = {**work.policy, **(changes or {})}
+    if plain:
+        given = {name: value for name, value in given.items() if name == "cameras"}
     if after is not None:
         # The shapes are those of the policy before.
         given = {k: v for k, v in given.items() if k not in SHAPES}

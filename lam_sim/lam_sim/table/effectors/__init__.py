@@ -20,7 +20,25 @@ EFFECTORS = {
 }
 
 
-class EndEffector(Protocol):
+class Grasper(Protocol):
+    """What an expert knows of the hand that it closes.
+
+    max_aperture_m: the widest opening that `grasp` makes.
+    tip_reach_m: how far the fingertips reach beyond ee_link, along z.
+    """
+
+    max_aperture_m: float
+    tip_reach_m: float
+
+    def grasp(self, aperture_m: float) -> Joints:
+        """The precision posture whose tips are `aperture_m` apart (clipped to what is possible).
+
+        A posture a centimetre or two narrower than an object squeezes it.
+        """
+        ...
+
+
+class EndEffector(Grasper, Protocol):
     """What is bolted to the flange.
 
     The end-effector frame ee_link is the grasp point: z points out of the palm, the fingers close
@@ -28,9 +46,7 @@ class EndEffector(Protocol):
 
     joint_names: the actuated joints; each is the name of one MuJoCo actuator as well.
     open, closed: the widest posture, and the posture that squeezes whatever is between the tips.
-    max_aperture_m: the widest opening that `grasp` makes.
     grasp_point_m: distance along z from the flange to ee_link.
-    tip_reach_m: how far the fingertips reach beyond ee_link, along z.
     camera_m: where the wrist camera sits in the flange's frame; it looks at ee_link.
     human: whether it can pass for a human hand when the embodiment is varied.
     """
@@ -42,19 +58,10 @@ class EndEffector(Protocol):
     upper: Joints
     open: Joints
     closed: Joints
-    max_aperture_m: float
     grasp_point_m: float
-    tip_reach_m: float
     camera_m: tuple[float, float, float]
 
     def __init__(self, look: Look = ...) -> None: ...
-
-    def grasp(self, aperture_m: float) -> Joints:
-        """The precision posture whose tips are `aperture_m` apart (clipped to what is possible).
-
-        A posture a centimetre or two narrower than an object squeezes it.
-        """
-        ...
 
     def positions(self, joints: Joints) -> dict[str, float]:
         """Position of every MuJoCo joint, coupled ones included, in a posture."""

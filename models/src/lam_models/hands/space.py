@@ -47,12 +47,15 @@ class Modality:
     """A hand's vector: what its entries are called and where they end, rad or m.
 
     lower, upper: none of the human hand, whose entries are coordinates.
+    grasp: where latents of a gripper close it (grasp.py), in the frame of the robot's end effector:
+        x, y [m] and the turn about z [rad].
     """
 
     name: str
     entries: tuple[str, ...]
     lower: tuple[float, ...] = ()
     upper: tuple[float, ...] = ()
+    grasp: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def human_modality() -> Modality:
@@ -227,6 +230,18 @@ def open_space(path: Path | str = "") -> HandSpace:
         modality = from_json(Modality, entry, f"{path}/config.json: modalities[{index}]")
         coders[modality.name] = _coder(Path(path), content, modality, latent.shape[1])
     return HandSpace(latent, coders, content.config.get("training", {}), Path(path))
+
+
+def open_space_of(wanted: LatentSpec, path: Path | str = "") -> HandSpace:
+    """As open_space. UserError if its latents are others than the wanted, a policy's."""
+    space = open_space(path)
+    if space.latent.space_hash != wanted.space_hash:
+        raise UserError(
+            f"the policy speaks the hand space {wanted.name} ({wanted.space_hash}), and "
+            f"{space.path} is {space.latent.name} ({space.latent.space_hash}): name the folder of "
+            "the policy's own space, with --space or the parameter 'space'"
+        )
+    return space
 
 
 def _coder(path: Path, content: Checkpoint, modality: Modality, dim: int) -> Coder:

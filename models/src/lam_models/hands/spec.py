@@ -22,6 +22,7 @@ from lam_models.hands.spec_parts import (
     DEFAULT_PACE,
     PALM,
     Command,
+    EndEffector,
     Fingertip,
     Joint,
     Model,
@@ -35,6 +36,7 @@ class HandSpec:
     """One hand. `hand` is its name; fingertips are named after the human fingers they stand for.
 
     key_vectors: pairs (from, to) of "palm" and fingertips: what retargeting compares.
+    end_effector: of the robot that carries it; where none is said, grasp.py has nothing to measure.
     path: the file it came from, which is no key of it.
     """
 
@@ -46,6 +48,7 @@ class HandSpec:
     key_vectors: tuple[tuple[str, str], ...]
     command: Command
     palm: Palm = field(default_factory=Palm)
+    end_effector: EndEffector | None = None
     path: Path = Path()
 
     @property

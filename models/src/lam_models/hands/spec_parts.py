@@ -121,6 +121,14 @@ class Palm:
 
 
 @dataclass(frozen=True)
+class EndEffector:
+    """The frame that a robot calls its end effector, in the palm's link; z is the approach."""
+
+    at_m: Vector = (0.0, 0.0, 0.0)
+    rpy_rad: Vector = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Fingertip:
     """The point that touches: `offset_m` in the frame of a link (MJCF: a body or a site)."""
 

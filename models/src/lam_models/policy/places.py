@@ -35,6 +35,7 @@ _CHANNELS = (32, 48, 64)
 _WORD_WIDTH, _AROUND = 64, 32
 _FARTHEST_CELLS = 2.0  # From a cell to what it votes for, and twice as far along a line.
 _FINE = 144  # From this side on, in pixels, cells are of 8 pixels, else of 4.
+_NEVER = -20.0  # A logit.
 # Of the words that are left, where a shape is to be learnt though a colour would do; their weight.
 _HINT, _HINT_WEIGHT = 0.5, 0.3
 
@@ -62,10 +63,22 @@ class Places(nn.Module):
     """One camera's picture and an instruction to PLACES poses of the end effector.
 
     fine_channels: of the edges that are seen first, where the picture is large enough for them.
+    reach_m: least x and y, greatest x and y in the base frame of where the hand goes; votes for
+        elsewhere do not count. (): all count.
     """
 
-    def __init__(self, pinhole: Pinhole, image_size: int, fine_channels: int = 16) -> None:
+    bounds_m: Tensor
+
+    def __init__(
+        self,
+        pinhole: Pinhole,
+        image_size: int,
+        fine_channels: int = 16,
+        reach_m: tuple[float, ...] = (),
+    ) -> None:
         super().__init__()
+        bounds = torch.tensor(reach_m or (-torch.inf, -torch.inf, torch.inf, torch.inf))
+        self.register_buffer("bounds_m", bounds.view(2, 2), persistent=False)
         first, second, last = _CHANNELS
         # A cell sees a quarter of the picture's side: with more, scenes are learnt by heart.
         # Normalised over a batch: most of a picture is table, and things are what differs from it.
@@ -113,17 +126,20 @@ class Places(nn.Module):
         keys = self.keys(seen).flatten(2)
         own = self.own(seen).flatten(2)
         chances = own + self._matches(keys, named)
-        hinted = None
-        if self.training:
-            some = words * (torch.rand_like(words[..., :1], dtype=own.dtype) < _HINT)
-            hinted = (own + self._matches(keys, self._named(some))).float().log_softmax(-1)
         # What is around a cell moves its vote only.
         scale, shift = self.meant(said)[:, :, None, None].chunk(2, dim=1)
         around = (self.around(seen) * (1.0 + scale) + shift).relu()
         aside, along = self.aside(around).float(), self.along(around).float()
+        spots_m = self._spots(aside, along, chances.argmax(-1), undo)
+        beyond = self._beyond(spots_m)
+        hinted = None
+        if self.training:
+            some = words * (torch.rand_like(words[..., :1], dtype=own.dtype) < _HINT)
+            guessed = own + self._matches(keys, self._named(some))
+            hinted = (guessed.float() + beyond).log_softmax(-1)
         return Votes(
-            chances=chances.float().log_softmax(-1),
-            spots_m=self._spots(aside, along, chances.argmax(-1), undo),
+            chances=(chances.float() + beyond).log_softmax(-1),
+            spots_m=spots_m,
             pictures=pictures,
             said=said,
             together=self.together(words),
@@ -173,6 +189,13 @@ class Places(nn.Module):
             with torch.autocast(spots.device.type, enabled=False):
                 spots = spots @ undo[0].mT[:, None] + undo[1][:, None, None]
         return self.view.on_table(spots)
+
+    def _beyond(
+        self, spots_m: Float[Tensor, "batch places cells 2"]
+    ) -> Float[Tensor, "batch places cells"]:
+        """What is added to the chances of where the hand never goes."""
+        least, greatest = self.bounds_m.unbind()
+        return _NEVER * ((spots_m < least) | (spots_m > greatest)).any(-1)
 
     def loss(self, votes: Votes, wanted: Poses, known: Known) -> Float[Tensor, ""]:
         """Of the known ones: of the votes the negative log likelihood, of the look the error.

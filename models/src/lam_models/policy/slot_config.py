@@ -18,12 +18,12 @@ class Config:
     slots: beside those of the motion latent. read_out: a name of read_out_kinds.READ_OUTS.
     pinhole: of the first camera, where it stands still and is calibrated: the read-out is then told
         the ways to the places that the instruction speaks of (places.py).
-    fine_channels: as Places takes them. On a CPU the norm of 12 takes two (float32) to five times
-        (bf16) as long as that of 16.
+    fine_channels, reach_m: as Places takes them. On a CPU the norm of 12 channels takes two
+        (float32) to five times (bf16) as long as that of 16.
     motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
         is 0, of `motion_dim` numbers.
     greatest_delay: steps by which a chunk may begin after its observation.
-    shift, tint, state_noise: as views.varied takes them.
+    shift, tint, state_noise (of turns), stray_m: as views.varied takes them.
     motion_weight, places_weight: of their losses beside that of the actions.
     places_rate: how much faster than all else places are learnt.
     """
@@ -45,6 +45,7 @@ class Config:
     latent_dim: int = 32
     pinhole: Pinhole | None = None
     fine_channels: int = 16
+    reach_m: tuple[float, ...] = ()
     places_weight: float = 0.3
     places_rate: float = 2.5
     motion_tokens: int = 0
@@ -55,6 +56,7 @@ class Config:
     shift: float = 0.03
     tint: float = 0.0
     state_noise: float = 0.003
+    stray_m: float = 0.002
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
@@ -116,6 +118,7 @@ class Config:
             shift=0.0,
             tint=0.0,
             state_noise=0.0,
+            stray_m=0.0,
             ema_decay=0.0,
             warmup_steps=10,
             batch_size=16,

@@ -66,7 +66,7 @@ class SlotPolicy(nn.Module):
             heads=c.heads,
         )
         if c.pinhole is not None:
-            self.places = Places(c.pinhole, c.image_size, c.fine_channels)
+            self.places = Places(c.pinhole, c.image_size, c.fine_channels, c.reach_m)
             self.ways = Ways(c.width)
         if c.motion_tokens:
             self.motion = nn.Linear(c.width, c.motion_codes or c.motion_dim)
@@ -84,10 +84,10 @@ class SlotPolicy(nn.Module):
         """Of whatever the batch knows; what it does not know costs nothing."""
         c = self.config
         if self.training:
-            batch = varied(batch, c.shift, c.tint, c.state_noise, still=c.measured)
+            chances = (c.shift, c.tint, c.state_noise, c.stray_m, c.measured)
+            batch = varied(batch, *chances)
             if batch.showing is not None:
-                shown = varied(batch.showing, c.shift, c.tint, c.state_noise, still=c.measured)
-                batch = replace(batch, showing=shown)
+                batch = replace(batch, showing=varied(batch.showing, *chances))
         with _quick_attention(batch.pixels.device):
             return self._loss(batch)
 

@@ -1,4 +1,4 @@
-"""Training's random views of what a policy reads: images shifted, moved, tinted, poses blurred."""
+"""Training's random views of what a policy reads: images shifted, moved, tinted, hands astray."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from lam_models.policy.inputs import Inputs
+from lam_models.policy.inputs import Examples, Inputs
 
 Batch = TypeVar("Batch", bound=Inputs)
 # A matrix and a shift of places in a picture, in half sides.
@@ -19,14 +19,23 @@ Undo = tuple[Float[Tensor, "batch 2 2"], Float[Tensor, "batch 2"]]
 _FORGOTTEN = 0.1
 # Greatest turn, change of size (its logarithm) and shift (in half sides) of a moved picture.
 _TURN_RAD, _GROWTH, _SHIFT = 0.3, 0.25, 0.4
+# A chunk leads a hand that has strayed back in so many steps.
+_BACK_STEPS = 4
 
 
-def varied(batch: Batch, shift: float, tint: float, state_noise: float, still: int = 0) -> Batch:
-    """Each row anew; at 0, 0, 0 nothing changes. Draws from torch's global generator.
+def varied(
+    batch: Batch,
+    shift: float,
+    tint: float,
+    turn_noise: float,
+    stray_m: float = 0.0,
+    still: int = 0,
+) -> Batch:
+    """Each row anew; at zeros nothing changes. Draws from torch's global generator.
 
     shift: greatest, as a share of the side, of each camera on its own but the first `still`.
-    tint: greatest change of brightness and of contrast. state_noise: standard deviation, m and
-        parts of a unit vector.
+    tint: greatest change of brightness and of contrast. turn_noise: standard deviation of what is
+        read of the hand's turn, parts of a unit vector. stray_m: as `strayed` takes it.
     """
     pixels = batch.pixels
     if shift > 0.0 and still < pixels.shape[1]:
@@ -34,11 +43,29 @@ def varied(batch: Batch, shift: float, tint: float, state_noise: float, still: i
         pixels = torch.cat([pixels[:, :still], moved], dim=1)
     if tint > 0.0:
         pixels = tinted(pixels, tint)
-    state = batch.state + state_noise * torch.randn_like(batch.state)
+    turn = batch.state[:, 3:]
+    state = torch.cat([batch.state[:, :3], turn + turn_noise * torch.randn_like(turn)], dim=1)
     held = batch.held
-    if held is not None and state_noise > 0.0:
+    if held is not None and turn_noise > 0.0:
         held = held * (torch.rand_like(held[:, :1]) >= _FORGOTTEN)
-    return replace(batch, pixels=pixels, state=state, held=held)
+    return strayed(replace(batch, pixels=pixels, state=state, held=held), stray_m)
+
+
+def strayed(batch: Batch, stray_m: float) -> Batch:
+    """The hand beside its way, by so much along each axis (standard deviation): its chunk leads
+    back.
+
+    In demonstrations a hand near a thing stands where it should: a policy could tell the place from
+    the hand alone, and would stay wherever it happens to be.
+    """
+    off = stray_m * torch.randn_like(batch.state[:, :3])
+    batch = replace(batch, state=torch.cat([batch.state[:, :3] + off, batch.state[:, 3:]], dim=1))
+    if not isinstance(batch, Examples) or batch.chunk is None:
+        return batch
+    chunk = batch.chunk.clone()
+    steps = min(_BACK_STEPS, chunk.shape[1])
+    chunk[:, :steps, :3] -= off[: len(chunk), None] / steps
+    return replace(batch, chunk=chunk)
 
 
 def shifted(

@@ -19,7 +19,7 @@ TOLD = PLACES + 1
 # So near to a place the hand hides it.
 NEAR_M = 0.05
 # What was seen is about so far from where the hand arrives, along each axis.
-_REMEMBERED_M = 0.003
+_REMEMBERED_M = 0.001
 # Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
 _NEAR = (2.0, 5.0)
 

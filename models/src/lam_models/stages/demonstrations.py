@@ -20,6 +20,7 @@ from lam_models.data.latents import Latents
 from lam_models.data.lerobot_read import Dataset
 from lam_models.data.pseudo_actions import PseudoActions, pseudo_actions
 from lam_models.data.sources import ACTION, STATE
+from lam_models.hands.grasp import grasp_pose, rows_of_grasp
 from lam_models.hands.space import Coder, HandSpace
 from lam_models.policy.inputs import EE_NAMES, POSE_FEATURES, pose_features, word_rows
 from lam_models.policy.readouts import DELTA
@@ -35,6 +36,8 @@ from lam_models.types import LatentSpec
 
 # 29.97 frames a second count as 30.
 _RATE_TOLERANCE = 0.01
+# Of a waypoint, as many as are looked at.
+_RESTING_ROWS = 6
 _DELTA_NAMES = tuple(DELTA_PREFIX + axis for axis in ("x", "y", "z", "rx", "ry", "rz"))
 
 Rows = Int64[np.ndarray, " rows"]
@@ -120,7 +123,9 @@ class Demonstrations:
         are where the hand is.
         """
         assert self.waypoints is not None
-        poses = self.features[self.waypoints.rows[rows]]
+        begins, ends = self.waypoints.rows[rows], self.waypoints.ends[rows]
+        at = np.minimum(begins[..., None] + np.arange(_RESTING_ROWS), ends[..., None])
+        poses = self.features[at].mean(axis=2)
         left_m = np.linalg.norm(poses[..., :3] - self.features[rows, None, :3], axis=-1)
         return poses, self.waypoints.known[rows] & (left_m > NEAR_M)
 
@@ -165,8 +170,12 @@ def open_demonstrations(path: Path, wanted: Wanted) -> Demonstrations:
     own = None if wanted.pseudo is not None else wanted.space
     coder = None if own is None else _coder(path, cache, own, wanted.hand)
     read = None if coder else _pseudo(dataset, cache, wanted)
-    actions = _actions(cache, coder, lasts, step) if coder else read and read.actions
-    features = _features(cache)
+    ee = _ee(cache)
+    if coder is not None:
+        ee, actions = _steered(ee, _actions(cache, coder, lasts, step), coder)
+    else:
+        actions = read and read.actions
+    features = None if ee is None else pose_features(ee)
     if features is None and read is not None:
         features = read.poses
     waypoints = None
@@ -206,12 +215,23 @@ def _frames_a_step(path: Path, fps: int, dt_s: float) -> int:
     return frames
 
 
-def _features(cache: FrameCache) -> np.ndarray | None:
-    """Of the end effector's pose, where the dataset has it."""
+def _ee(cache: FrameCache) -> np.ndarray | None:
+    """The end effector's poses, where the dataset has them."""
     states, names = cache.column(STATE), cache.names.get(STATE, ())
     if states is None or any(name not in names for name in EE_NAMES):
         return None
-    return pose_features(np.asarray(states)[:, [names.index(name) for name in EE_NAMES]])
+    return np.asarray(states)[:, [names.index(name) for name in EE_NAMES]]
+
+
+def _steered(
+    ee: np.ndarray | None, actions: np.ndarray, coder: Coder
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Poses and actions of the frame that policies steer: where the hand holds things."""
+    T_ee_grasp = grasp_pose(coder.modality)
+    if T_ee_grasp is None or ee is None:
+        return ee, actions
+    ee, deltas = rows_of_grasp(ee, actions[:, :DELTA], T_ee_grasp)
+    return ee, np.concatenate([deltas, actions[:, DELTA:]], axis=1).astype(np.float32)
 
 
 def _coder(path: Path, cache: FrameCache, space: HandSpace, hand: str) -> Coder:

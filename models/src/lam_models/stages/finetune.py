@@ -20,7 +20,7 @@ from rich.console import Console
 
 from lam_models.checkpoint import Checkpoint, open_checkpoint, origin_now, write
 from lam_models.command import UserError
-from lam_models.hands.space import open_space
+from lam_models.hands.space import open_space_of
 from lam_models.policy.backbone_kinds import word_reader
 from lam_models.policy.opening import check_spec, hand_space
 from lam_models.policy.slot_config import Config
@@ -33,6 +33,7 @@ from lam_models.stages.finetune_settings import FinetuneSettings
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array
 from lam_models.stages.policy_data import PolicyData
+from lam_models.stages.policy_material import known_reach
 from lam_models.stages.run_facts import keep_facts
 from lam_models.stages.training.curves import draw_curves
 from lam_models.stages.training.journal import METRICS, TIMINGS, read_metrics
@@ -59,7 +60,9 @@ def finetune(settings: FinetuneSettings) -> Path:
     config = _config(settings, from_json(Config, checkpoint.config, "config.json"))
     with here.main_process_first():
         lessons = _lessons(settings, checkpoint, config)
-    policy = SlotPolicy.open(checkpoint, "cpu")
+    config = _widened(config, lessons)
+    told = checkpoint.config | {"reach_m": list(config.reach_m)}
+    policy = SlotPolicy.open(dataclasses.replace(checkpoint, config=told), "cpu")
     part = settings.train or default_part(policy)
     count = choose_weights(policy, part)
     folder = settings.out.with_name(settings.out.name + ".training")
@@ -133,6 +136,14 @@ def _config(settings: FinetuneSettings, config: Config) -> Config:
     )
 
 
+def _widened(config: Config, lessons: Lessons) -> Config:
+    """New episodes may go farther."""
+    if not config.reach_m:
+        return config
+    reach_m = known_reach(lessons.learnt.demonstrations, config.reach_m)
+    return dataclasses.replace(config, reach_m=reach_m)
+
+
 def _recipe(settings: FinetuneSettings, config: Config) -> Recipe:
     recipe = recipe_of(config, seed=settings.seed, precision=settings.precision)
     return dataclasses.replace(
@@ -143,12 +154,7 @@ def _recipe(settings: FinetuneSettings, config: Config) -> Recipe:
 
 
 def _lessons(settings: FinetuneSettings, checkpoint: Checkpoint, config: Config) -> Lessons:
-    space, own = open_space(settings.space), hand_space(checkpoint.spec)
-    if space.latent.space_hash != own.space_hash:
-        raise UserError(
-            f"{settings.policy} commands hands of the space '{own.name}' ({own.space_hash}), "
-            f"not of '{space.latent.name}' ({space.latent.space_hash}): name its own with --space"
-        )
+    space = open_space_of(hand_space(checkpoint.spec), settings.space)
     wanted = Wanted(
         cameras=config.cameras,
         image_size=config.image_size,

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from lam_models.checkpoint import origin_now
 from lam_models.command import UserError
+from lam_models.hands.grasp import measure_all
 from lam_models.hands.human import draw_subjects
 from lam_models.hands.pairs import PosePairs, join_people, load_pairs, make_pairs, save_pairs
 from lam_models.hands.space import HandSpace, open_space, save_space
@@ -88,7 +89,7 @@ def fit_hands(settings: HandsSettings) -> Fitted:
         "cross_mm": fitted.metrics["validation/loss"],
     }
     origin = origin_now(_content_hash(pairs), recipe, figures)
-    save_space(settings.out, fitted.space, origin, settings.overwrite)
+    save_space(settings.out, measure_all(fitted.space, hands), origin, settings.overwrite)
     shutil.rmtree(folder)
     return fitted
 

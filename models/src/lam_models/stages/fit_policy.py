@@ -24,7 +24,7 @@ from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.stages.fit_data import Ahead
 from lam_models.stages.opening import as_array, configure
 from lam_models.stages.policy_data import PolicyData, split
-from lam_models.stages.policy_material import Material, known_pinhole, read_material
+from lam_models.stages.policy_material import Material, known_pinhole, known_reach, read_material
 from lam_models.stages.policy_settings import POLICY_PRESETS, PolicySettings
 from lam_models.stages.run_facts import keep_facts
 from lam_models.stages.training.curves import draw_curves
@@ -120,6 +120,9 @@ def _fitted(config: Config, material: Material) -> Config:
     if material.space is not None:
         changes["latent_dim"] = material.space.dim
         changes["pinhole"] = known_pinhole(config, material)
+        if changes["pinhole"] is not None:
+            telling = [one for one in material.videos if one.waypoints is not None]
+            changes["reach_m"] = known_reach((*material.labelled, *telling), config.reach_m)
     if (motion := material.motion) is not None:
         tokens, dim = motion.space.shape
         found = {

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from lam_models.command import UserError
 from lam_models.hands.space import HandSpace, open_space
@@ -14,6 +17,9 @@ from lam_models.policy.slot_config import Config
 from lam_models.sense.pinhole import Pinhole
 from lam_models.stages.demonstrations import Demonstrations, Motion, Wanted, open_demonstrations
 from lam_models.stages.policy_settings import PolicySettings
+
+# Around all places that demonstrations go to, which may still be meant.
+_MARGIN_M = 0.05
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,23 @@ def known_pinhole(config: Config, material: Material) -> Pinhole | None:
             "the labelled episodes poses too, and the policy has no vision-language model"
         )
     return pinhole
+
+
+def known_reach(
+    telling: Sequence[Demonstrations], before_m: tuple[float, ...] = ()
+) -> tuple[float, ...]:
+    """Least x and y, greatest x and y of all places that demonstrations go to, with a margin [m].
+
+    (): they go nowhere. before_m: of a policy that learnt before of other demonstrations.
+    """
+    least, greatest = np.array(before_m or (np.inf, np.inf, -np.inf, -np.inf)).reshape(2, 2)
+    for one in telling:
+        poses, known = one.places(np.arange(len(one.lasts)))
+        spots = poses[known][:, :2]
+        least = np.minimum(least, spots.min(0, initial=np.inf) - _MARGIN_M)
+        greatest = np.maximum(greatest, spots.max(0, initial=-np.inf) + _MARGIN_M)
+    bounds = np.concatenate([least, greatest])
+    return tuple(bounds.round(3).tolist()) if np.isfinite(bounds).all() else ()
 
 
 def _video(

@@ -2,7 +2,8 @@
 
 The first is where the arm slows down for the first time, and then is slowest, or where the hand
 closes; while it is neither slow nor closing, a camera still sees what it goes for. The last is
-where the hand moves again, as to let go, or the end.
+where the hand moves again, as to let go, or the end. While a hand moves, the arm rests: it is where
+it is on the mean of these rows, for from row to row arms tremble.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ from jaxtyping import Bool, Float, Int64
 # that was recorded, and one that was read from video and never stands quite still.
 LEAST_CHANGE, LEAST_CHANGE_READ = 0.02, 0.15
 _STILL_ROWS = 3  # Before a motion that counts as a new one.
-_SOON_ROWS = 10  # After the arm slows down: what the hand does then, it came for.
+_SOON_ROWS = 20  # After the arm slows down: what the hand does then, it came for.
+_CLOSED_ROWS = 2  # After its fingers stop, a hand has not left yet.
 # Of an episode's nearly greatest speed: so fast it was under way, so slow it has arrived.
 _UNDER_WAY, _ARRIVED = 0.6, 0.35
 
 
 @dataclass(frozen=True)
 class Waypoints:
-    """For each row, the rows of the first and the last waypoint of its episode.
+    """For each row, the rows at which its episode comes to its first and its last waypoint.
 
-    known: whether they lie ahead; the first one, once passed, is nothing to be told any more.
+    ends: the last rows there. known: whether they lie ahead; the first one, once passed, is nothing
+        to be told any more.
     """
 
     rows: Int64[np.ndarray, "rows 2"]
+    ends: Int64[np.ndarray, "rows 2"]
     known: Bool[np.ndarray, "rows 2"]
 
 
@@ -43,19 +47,22 @@ def find_waypoints(
 
     spans: first row and end of each episode. least_change: of a hand that moves, from row to row.
     """
-    rows = np.zeros((len(steps_m), 2), np.int64)
+    rows, ends = np.zeros((2, len(steps_m), 2), np.int64)
     known = np.ones((len(steps_m), 2), bool)
     for start, stop in spans:
         moments = _moments(hands[start:stop], least_change)
         slow, arrived = _arrival(np.linalg.norm(steps_m[start:stop], axis=1))
         first = min([slow, *(begin for begin, _ in moments)])
-        last = moments[-1][0] if len(moments) > 1 else stop - start - 1
-        # While it closes, the hand still comes nearer.
-        closes = bool(moments) and moments[0][0] < slow + _SOON_ROWS
-        place = moments[0][1] if closes else arrived
-        rows[start:stop] = start + min(place, last), start + last
+        end = stop - start - 1
+        last = moments[-1] if len(moments) > 1 else (end, end)
+        place = arrived, arrived
+        if moments and moments[0][0] < slow + _SOON_ROWS:
+            # While it closes, the hand still comes nearer.
+            place = moments[0][0] + 1, moments[0][1] + _CLOSED_ROWS
+        rows[start:stop] = start + min(place[0], last[0]), start + last[0]
+        ends[start:stop] = start + min(place[1], last[0]), start + last[1]
         known[start + first + 1 : stop, 0] = False
-    return Waypoints(rows, known)
+    return Waypoints(rows, ends, known)
 
 
 def _arrival(speeds: Float[np.ndarray, " rows"]) -> tuple[int, int]:
