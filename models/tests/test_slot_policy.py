@@ -26,6 +26,7 @@ from lam_models.policy.read_out_kinds import READ_OUTS
 from lam_models.policy.slot_config import Config
 from lam_models.policy.slot_policy import SlotPolicy
 from lam_models.policy.views import shifted, strayed, tinted, varied
+from lam_models.policy.ways import Sights
 from lam_models.sense.pinhole import Pinhole
 from lam_models.types import Frame, Observation
 
@@ -243,12 +244,12 @@ def test_a_hand_that_strayed_is_led_back_to_its_way():
     torch.manual_seed(0)
     astray = strayed(batch, 0.01)
     off = astray.state - batch.state
-    assert 0.005 < off[:, :3].std() < 0.02 and not off[:, 3:].any()
+    assert 0.005 < off[:, :2].std() < 0.02 and not off[:, 2:].any()
     way, before = astray.chunk.cumsum(1), batch.chunk.cumsum(1)
-    beside = off[: len(way), None, :3] + way[..., :3] - before[..., :3]
+    beside = off[: len(way), None, :2] + way[..., :2] - before[..., :2]
     assert beside[:, 0].abs().max() > 0.005
     assert torch.allclose(beside[:, 3:], torch.zeros(()), atol=1e-5)
-    assert torch.equal(astray.chunk[..., 3:], batch.chunk[..., 3:])
+    assert torch.equal(astray.chunk[..., 2:], batch.chunk[..., 2:])
 
 
 def test_an_observation_lacking_a_stream_is_refused_by_name():
@@ -266,11 +267,35 @@ def test_a_place_that_the_hand_hides_is_remembered_until_other_words():
     c = config(pinhole=PINHOLE)
     policy, batch = made(c).eval(), examples(c)
     one = Inputs(**{name: value[:1] for name, value in batch.tensors().items()})
-    seen = policy._look(one)
+    seen = policy._look(one, 0)
     there = replace(one, pixels=255 - one.pixels, state=seen[:, 0].clone())
-    assert (policy._look(there)[:, 0] == seen[:, 0]).all()
+    assert (policy._look(there, 1)[:, 0] == seen[:, 0]).all()
     hidden = replace(there, words=batch.words[1:2])
-    assert (policy._look(hidden)[:, 0] != seen[:, 0]).any()
+    assert (policy._look(hidden, 2)[:, 0] != seen[:, 0]).any()
+
+
+def views(sights, spots, every_ns=50_000_000, words=0, since_ns=0):
+    """What is told of the last place, found one after the other at these x."""
+    out = []
+    for number, x in enumerate(spots):
+        found = torch.zeros(1, 2, 9)
+        found[0, 1, 0] = x
+        far = torch.full((1, 3), 9.0)
+        poses = sights.seen(found, torch.full((1, 4), words), far, since_ns + number * every_ns)
+        out.append(round(poses[0, 1, 0].item(), 3))
+    return out
+
+
+def test_of_the_last_place_a_few_views_that_are_off_do_not_count():
+    assert views(Sights(), [0.1, 0.1, 0.1, 0.3, 0.3]) == [0.1] * 5
+
+
+def test_views_of_another_instruction_or_from_before_a_pause_are_forgotten():
+    sights = Sights()
+    assert views(sights, [0.1] * 3) == [0.1] * 3
+    assert views(sights, [0.3], words=1, since_ns=150_000_000) == [0.3]
+    assert views(sights, [0.2], words=1, since_ns=900_000_000) == [0.2]
+    assert views(sights, [0.4], words=1, since_ns=0) == [0.4]
 
 
 def test_a_calibrated_camera_is_not_shifted_and_the_others_are():

@@ -23,7 +23,7 @@ class Config:
     motion_tokens: of the motion latent, 0 for none; of `motion_codes` codes each, or, where that
         is 0, of `motion_dim` numbers.
     greatest_delay: steps by which a chunk may begin after its observation.
-    shift, tint, state_noise (of turns), stray_m: as views.varied takes them.
+    shift, tint, state_noise, stray_m: as views.varied takes them.
     motion_weight, places_weight: of their losses beside that of the actions.
     places_rate: how much faster than all else places are learnt.
     """

@@ -35,7 +35,7 @@ from lam_models.policy.plans import Plans
 from lam_models.policy.read_out_kinds import make_read_out
 from lam_models.policy.slot_config import Config
 from lam_models.policy.views import varied
-from lam_models.policy.ways import Ways, as_seen, remembered, told
+from lam_models.policy.ways import Sights, Ways, as_seen, remembered, told
 from lam_models.strict_json import from_json
 from lam_models.types import ActionChunk, LatentSpec, Observation
 
@@ -73,7 +73,7 @@ class SlotPolicy(nn.Module):
         self.in_turn = make_in_turn(c, self.backbone)
         self._stepping: Stepping | None = None
         self._spec: Spec | None = None
-        self._seen: tuple[Tensor, Tensor] | None = None
+        self._sights = Sights()
         self._plans = Plans()
 
     def rate_share(self, parameter: str) -> float:
@@ -242,17 +242,17 @@ class SlotPolicy(nn.Module):
         inputs = observed(observation, cameras, steps, device, self.backbone.read_words)
         held = self._plans.hands_told(observation.stamp_ns, self.config.latent_dim)
         inputs = replace(inputs, held=torch.from_numpy(held[None]).to(device))
-        return inputs if self.config.pinhole is None else replace(inputs, places=self._look(inputs))
+        if self.config.pinhole is None:
+            return inputs
+        return replace(inputs, places=self._look(inputs, observation.stamp_ns))
 
     @torch.no_grad()
-    def _look(self, inputs: Inputs) -> Float[Tensor, "1 told 9"]:
+    def _look(self, inputs: Inputs, stamp_ns: int) -> Float[Tensor, "1 told 9"]:
         """Where the hand goes, and while it hides that, where it was seen before."""
         here = next(self.parameters()).device
         words = inputs.words.to(here)
-        poses = found = self.find(replace(inputs, pixels=inputs.pixels.to(here), words=words))
-        if self._seen is not None and torch.equal(self._seen[0], words):
-            poses = remembered(found, self._seen[1], inputs.state[:, :3].to(here))
-        self._seen = words, poses
+        found = self.find(replace(inputs, pixels=inputs.pixels.to(here), words=words))
+        poses = self._sights.seen(found, words, inputs.state[:, :3].to(here), stamp_ns)
         return told(poses, found).to(inputs.state.device)
 
     def _known_spec(self) -> Spec:

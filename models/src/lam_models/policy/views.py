@@ -27,15 +27,16 @@ def varied(
     batch: Batch,
     shift: float,
     tint: float,
-    turn_noise: float,
+    state_noise: float,
     stray_m: float = 0.0,
     still: int = 0,
 ) -> Batch:
     """Each row anew; at zeros nothing changes. Draws from torch's global generator.
 
     shift: greatest, as a share of the side, of each camera on its own but the first `still`.
-    tint: greatest change of brightness and of contrast. turn_noise: standard deviation of what is
-        read of the hand's turn, parts of a unit vector. stray_m: as `strayed` takes it.
+    tint: greatest change of brightness and of contrast. state_noise: standard deviation of what is
+        read of the hand's height [m] and turn [parts of a unit vector]. stray_m: as `strayed` takes
+        it.
     """
     pixels = batch.pixels
     if shift > 0.0 and still < pixels.shape[1]:
@@ -43,28 +44,28 @@ def varied(
         pixels = torch.cat([pixels[:, :still], moved], dim=1)
     if tint > 0.0:
         pixels = tinted(pixels, tint)
-    turn = batch.state[:, 3:]
-    state = torch.cat([batch.state[:, :3], turn + turn_noise * torch.randn_like(turn)], dim=1)
+    level, rest = batch.state.split([2, batch.state.shape[1] - 2], dim=1)
+    state = torch.cat([level, rest + state_noise * torch.randn_like(rest)], dim=1)
     held = batch.held
-    if held is not None and turn_noise > 0.0:
+    if held is not None and state_noise > 0.0:
         held = held * (torch.rand_like(held[:, :1]) >= _FORGOTTEN)
     return strayed(replace(batch, pixels=pixels, state=state, held=held), stray_m)
 
 
 def strayed(batch: Batch, stray_m: float) -> Batch:
-    """The hand beside its way, by so much along each axis (standard deviation): its chunk leads
-    back.
+    """The hand beside its way, by so much along x and y (standard deviation): its chunk leads back.
 
     In demonstrations a hand near a thing stands where it should: a policy could tell the place from
-    the hand alone, and would stay wherever it happens to be.
+    the hand alone, and would stay wherever it happens to be. How high a hand stands when it closes
+    differs from hand to hand, so heights are only blurred.
     """
-    off = stray_m * torch.randn_like(batch.state[:, :3])
-    batch = replace(batch, state=torch.cat([batch.state[:, :3] + off, batch.state[:, 3:]], dim=1))
+    off = stray_m * torch.randn_like(batch.state[:, :2])
+    batch = replace(batch, state=torch.cat([batch.state[:, :2] + off, batch.state[:, 2:]], dim=1))
     if not isinstance(batch, Examples) or batch.chunk is None:
         return batch
     chunk = batch.chunk.clone()
     steps = min(_BACK_STEPS, chunk.shape[1])
-    chunk[:, :steps, :3] -= off[: len(chunk), None] / steps
+    chunk[:, :steps, :2] -= off[: len(chunk), None] / steps
     return replace(batch, chunk=chunk)
 
 

@@ -1,11 +1,13 @@
 """What a policy is told of places: the ways there, also while the hand hides them.
 
 The camera that sees them (places.py) is asked at every step. Near a place the hand stands before
-it; what was seen there last is kept. A thing that is pushed leaves its place: where it is now is
-told beside.
+it; what was seen there last is kept. On its way there the arm hides parts of it, and a single view
+may be centimetres off. A thing that is pushed leaves its place: where it is now is told beside.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 import torch
 from jaxtyping import Float
@@ -18,8 +20,11 @@ from lam_models.policy.places import PLACES, UNIT_M, Poses
 TOLD = PLACES + 1
 # So near to a place the hand hides it.
 NEAR_M = 0.05
-# What was seen is about so far from where the hand arrives, along each axis.
-_REMEMBERED_M = 0.001
+# What was seen is about so far from where the hand arrives, along each axis. Of heights less is
+# said: hands of other lengths do not come down as far as those that demonstrate.
+_REMEMBERED_M = (0.001, 0.001, 0.003)
+# Of views of the last place, 4 s at 20 Hz; whoever looked away so long begins anew.
+_VIEWS, _AWAY_NS = 80, 500_000_000
 # Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
 _NEAR = (2.0, 5.0)
 
@@ -59,6 +64,32 @@ def told(poses: Poses, found: Poses | None = None) -> Float[Tensor, "batch told 
     return torch.cat([poses, (poses if found is None else found)[:, :1]], dim=1)
 
 
+class Sights:
+    """Where places were seen, for as long as the instruction stays."""
+
+    def __init__(self) -> None:
+        self._words: Tensor | None = None
+        self._stamp_ns = 0
+        self._poses: Poses | None = None
+        self._views: deque[Poses] = deque(maxlen=_VIEWS)
+
+    def seen(
+        self, found: Poses, words: Tensor, position: Float[Tensor, "batch 3"], stamp_ns: int
+    ) -> Poses:
+        """What is told of what was found now: of the last place the median of its views."""
+        same = self._words is not None and torch.equal(self._words, words)
+        before = self._poses if same and 0 <= stamp_ns - self._stamp_ns < _AWAY_NS else None
+        if before is None:
+            self._views.clear()
+        self._views.append(found[:, -1:])
+        last = torch.stack(list(self._views)).median(0).values
+        poses = torch.cat([found[:, :-1], last], dim=1)
+        if before is not None:
+            poses = remembered(poses, before, position)
+        self._words, self._stamp_ns, self._poses = words, stamp_ns, poses
+        return poses
+
+
 def remembered(found: Poses, before: Poses, position: Float[Tensor, "batch 3"]) -> Poses:
     """What was found, but where the hand is near to a place found before, that one."""
     near = (before[..., :3] - position[:, None]).norm(dim=-1) < NEAR_M
@@ -67,5 +98,5 @@ def remembered(found: Poses, before: Poses, position: Float[Tensor, "batch 3"]) 
 
 def as_seen(poses: Poses) -> Poses:
     """Places as they may have been found, with an error that is drawn anew."""
-    off = _REMEMBERED_M * torch.randn_like(poses[..., :3])
+    off = poses.new_tensor(_REMEMBERED_M) * torch.randn_like(poses[..., :3])
     return torch.cat([poses[..., :3] + off, poses[..., 3:]], dim=-1)
