@@ -28,12 +28,15 @@ STEPS = 8
 class Plan:
     """What is the same in all cells.
 
+    folder: of what is recorded and trained. cells: of what is measured, small files that may be
+        committed, so that other machines go on with the rest.
     videos: episodes of a condition, of which the labelled ones are some. held: unseen ones, on
         which the action error is taken. trials: simulated episodes of a cell, the same in all.
     model, latent, inverse, actions: steps of training of each stage.
     """
 
     folder: str
+    cells: str
     preset: str
     videos: int
     held: int
@@ -60,7 +63,7 @@ def data_of(plan: Plan, condition: str, part: str = "videos") -> Path:
 
 def place_of(plan: Plan, cell: Cell) -> Path:
     name = f"{cell.recipe}-{cell.labels}-{cell.seed}.json"
-    return Path(plan.folder) / cell.condition / "cells" / name
+    return Path(plan.cells) / cell.condition / name
 
 
 def work_of(plan: Plan, cell: Cell) -> Any:

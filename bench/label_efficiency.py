@@ -9,10 +9,11 @@ are grounded for the same number of steps. UniPi and OpenVLA's bins stand beside
 of labels.
 
 A cell is one recipe with one number of labels, condition and seed. It is saved in
-out/bench/label_efficiency when it is measured, together with all that was trained, so that an
-interrupted run goes on where it stopped, seed after seed, without distractors first; so_far.png
-there is the figure of what is done. 42 cells a seed, one core each; it has not been run whole.
-LAPA's claim, that video helps and most where labels are few, is judged over the seeds.
+results/label_efficiency when it is measured, so that an interrupted run goes on where it stopped,
+on this machine or another, seed after seed, without distractors first; so_far.png there is the
+figure of what is done. 42 cells a seed, one core each; what was trained stays in
+out/bench/label_efficiency. LAPA's claim, that video helps and most where labels are few, is judged
+over the seeds.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ WITH_LABELS = (*LATENT, "scratch", "vpt", "cloner")
 BESIDE, BESIDE_LABELS = ("unipi", "openvla_bins"), 20
 FEW, MANY = (5, 20), (100,)
 FOLDER = ROOT / "out" / "bench" / "label_efficiency"
+CELLS = ROOT / "bench" / "results" / "label_efficiency"
 FULL = Plan(
     folder=str(FOLDER),
+    cells=str(CELLS),
     preset="small",
     videos=200,
     held=20,
@@ -59,6 +62,7 @@ FULL = Plan(
 QUICK = replace(
     FULL,
     folder=str(FOLDER / "quick"),
+    cells=str(FOLDER / "quick" / "cells"),
     preset="tiny",
     videos=6,
     held=2,
@@ -85,7 +89,7 @@ def measure(quick: bool) -> list[Row]:
             shared = {cell.recipe: cell for cell in missing if cell.recipe in (*LATENT, "unipi")}
             spread(f"video, {condition}, seed {seed}", pretrain, plan, list(shared.values()))
             spread(f"labels, {condition}, seed {seed}", run, plan, missing)
-            draw(rows_of(plan, every), Path(plan.folder) / "so_far.png")
+            draw(rows_of(plan, every), Path(plan.cells) / "so_far.png")
     return rows_of(plan, every)
 
 
@@ -107,8 +111,9 @@ def keep_plan(plan: Plan) -> None:
     from lam_models.policy.slot_config import Config
     from lam_models.strict_json import to_json
 
-    facts = {"plan": asdict(plan), "policy": to_json(getattr(Config, plan.preset)())}
-    path = Path(plan.folder) / "plan.json"
+    same = {name: value for name, value in asdict(plan).items() if name not in ("folder", "cells")}
+    facts = {"plan": same, "policy": to_json(getattr(Config, plan.preset)())}
+    path = Path(plan.cells) / "plan.json"
     if path.exists() and json.loads(path.read_text()) != facts:
         sys.exit(f"{path.parent} was begun with another plan or policy: remove it to begin anew")
     path.parent.mkdir(parents=True, exist_ok=True)
