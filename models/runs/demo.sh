@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The demo's policy from nothing: simulated video -> latent-action model -> latent policy -> a few
-# labelled episodes -> policy folder, and how often it succeeds. 80 minutes of two slow cores. Each
+# labelled episodes -> policy folder, and how often it succeeds. 40 to 80 minutes of two cores. Each
 # line is one command that reads folders, writes one and shows its progress; run it again and it
 # goes on where it was.
 # usage: models/runs/demo.sh [FOLDER]
