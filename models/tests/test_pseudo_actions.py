@@ -114,7 +114,7 @@ def test_video_without_states_has_the_poses_that_were_read(folder: Path, tmp_pat
     assert found.has_state and found.waypoints is not None
     assert missed(found.features[:, :2], truth.features[:, :2]) < 0.15
     poses, _ = found.places(np.arange(5))
-    assert np.array_equal(poses, found.features[found.waypoints.rows[:5]])
+    np.testing.assert_allclose(poses, found.features[found.waypoints.rows[:5]], atol=1e-6)
 
 
 def test_rows_are_read_as_they_were_written():
