@@ -16,7 +16,6 @@ import numpy as np
 
 from report import Row
 
-HAND = "parallel_gripper"
 DISTRACTORS = {"clean": (), "distracted": ("background", "objects", "camera")}
 # Of a number, m^2 or of a unit vector: a tenth of a millimetre, and what goes for it.
 _LEAST_VARIANCE = 1e-8
@@ -30,18 +29,26 @@ class Plan:
 
     folder: of what is recorded and trained. cells: of what is measured, small files that may be
         committed, so that other machines go on with the rest.
+    world, tasks, hand, difficulty: as `lam data generate` takes them. space: folder of a space of
+        hands that knows the hand, "" for the shipped one. rate_hz: of the world.
     videos: episodes of a condition, of which the labelled ones are some. held: unseen ones, on
-        which the action error is taken. trials: simulated episodes of a cell, the same in all.
+        which the action error is taken. Both are of all tasks together. trials: simulated episodes
+        of a cell and task, the same in all cells.
     model, latent, inverse, actions: steps of training of each stage.
     """
 
     folder: str
     cells: str
     preset: str
+    world: str
+    tasks: tuple[str, ...]
+    hand: str
+    difficulty: float
+    space: str
+    rate_hz: float
     videos: int
     held: int
     trials: int
-    task: str
     image: int
     model: int
     latent: int
@@ -77,10 +84,16 @@ def work_of(plan: Plan, cell: Cell) -> Any:
         seed=cell.seed,
         preset=preset,
         steps=Steps(plan.model, plan.latent, plan.inverse, plan.actions),
+        space=plan.space,
         # The first camera moves, so it is not calibrated, and both are seen whole: where places are
         # found by calibration, pictures teach nothing else, and so would video of pictures alone.
-        policy={"cameras": ["wrist", "front"], "image_size": plan.image},
+        policy={
+            "cameras": ["wrist", "front"],
+            "image_size": plan.image,
+            "dt_s": 1.0 / plan.rate_hz,
+        },
         model={"gap_s": 0.25},
+        inverse={"dt_s": 1.0 / plan.rate_hz},
     )
 
 
@@ -121,22 +134,27 @@ def run(plan: Plan, cell: Cell) -> str:
 
 
 def successes(plan: Plan, cell: Cell, policy: Path) -> Row:
-    """Of the plan's trials, on scenes that no dataset has."""
+    """Of the plan's trials of each task, on scenes that no dataset has."""
     from lam_models.policy.opening import open_policy
     from lam_sim.rollouts.policy_actor import PolicyFolder
     from lam_sim.rollouts.rollout import Purpose, episode_seed
     from lam_sim.rollouts.score import EvaluationWork
-    from lam_sim.worlds import DEFAULT_KIND, EpisodeJob, WorldChoice
+    from lam_sim.worlds import EpisodeJob, WorldChoice
 
-    choice = WorldChoice(DEFAULT_KIND, plan.task, HAND, distractors=DISTRACTORS[cell.condition])
+    seeds = [episode_seed(0, i, Purpose.EVALUATION) for i in range(plan.trials)]
     steps = min(STEPS, open_policy(policy).spec.chunk_steps)
-    work = EvaluationWork(PolicyFolder(str(policy), replan_steps=steps))
+    work = EvaluationWork(PolicyFolder(str(policy), plan.space, steps))
+    held: dict[str, int] = {}
     try:
-        seeds = [episode_seed(0, i, Purpose.EVALUATION) for i in range(plan.trials)]
-        held = [work(EpisodeJob(choice, seed)).success for seed in seeds]
+        for task in plan.tasks:
+            names = DISTRACTORS[cell.condition]
+            choice = WorldChoice(plan.world, task, plan.hand, plan.difficulty, names)
+            held[task] = sum(work(EpisodeJob(choice, seed)).success for seed in seeds)
     finally:
         work.close()
-    return {"successes": sum(held), "trials": len(held), "success": sum(held) / len(held)}
+    total, trials = sum(held.values()), len(held) * len(seeds)
+    of_tasks = {f"successes {task}": count for task, count in held.items() if len(held) > 1}
+    return {"successes": total, "trials": trials, "success": total / trials, **of_tasks}
 
 
 def action_errors(plan: Plan, cell: Cell, policy: Path, rows: int = 300) -> Row:
@@ -152,7 +170,8 @@ def action_errors(plan: Plan, cell: Cell, policy: Path, rows: int = 300) -> Row:
     spec, size = opened.spec, opened.spec.cameras[0].height
     cameras = tuple(camera.name for camera in spec.cameras)
     steps = min(STEPS, spec.chunk_steps)
-    wanted = Wanted(cameras, size, 1.0 / spec.rate_hz, steps, open_space(""), HAND)
+    space = open_space(plan.space)
+    wanted = Wanted(cameras, size, 1.0 / spec.rate_hz, steps, space, plan.hand)
     held = open_demonstrations(data_of(plan, cell.condition, "held"), wanted)
     chosen = np.unique(np.linspace(0, len(held.lasts) - 1, rows).astype(np.int64))
     true = held.chunks(chosen, steps, np.zeros(len(chosen), np.int64))

@@ -20,8 +20,6 @@ LOOKS = {
     "cloner": ("plain cloner", "gray"),
     "vpt": ("VPT", "tab:orange"),
     "action_vla": ("ActionVLA (all actions known)", "tab:green"),
-    "unipi": ("UniPi", "tab:red"),
-    "openvla_bins": ("OpenVLA's bins", "tab:brown"),
 }
 # Curves lie a little apart, so that their intervals can be told.
 _APART = 0.015

@@ -30,20 +30,24 @@ def needed(world: str) -> bool:
 
 def continue_there(module: str, args: argparse.Namespace) -> NoReturn:
     """Become `module.run(args)` in the Meta-World venv: same process, same terminal."""
-    python = VENV / "bin" / "python"
-    if not python.exists():
-        raise UserError(f"Meta-World is not installed ({VENV} is missing): run `make metaworld`")
-    sys.stdout.flush()
     plain = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in vars(args).items()
         if isinstance(value, str | int | float | bool | Path | None)
     }
+    become("-m", "lam_sim.metaworld.venv", module, json.dumps(plain))
+
+
+def become(*words: str) -> NoReturn:
+    """Become the Meta-World venv's Python with these words."""
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        raise UserError(f"Meta-World is not installed ({VENV} is missing): run `make metaworld`")
+    sys.stdout.flush()
     # Only the two packages: the caller's path may hold what was built for another Python.
     paths = [_SOURCES, Path(lam_models.__file__).resolve().parents[1]]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    command = [str(python), "-m", "lam_sim.metaworld.venv", module, json.dumps(plain)]
-    os.execve(python, command, environment)
+    os.execve(python, [str(python), *words], environment)
 
 
 def main() -> int:

@@ -1,0 +1,111 @@
+"""label_efficiency.py on an outside benchmark: five tasks of Meta-World, one policy for all.
+
+The two latent-action systems that did best there, the same network from scratch, and the plain
+cloner; without distractors and with Meta-World's own scenes distracted in our way
+(lam_sim/metaworld/distractors.py). Labels are counted over the five tasks together. Runs in
+Meta-World's venv (`make metaworld`), of which it becomes a process by itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from label_cells import DISTRACTORS, Cell, Plan
+from label_claims import claims, gain, table
+from label_figure import draw
+from label_sweep import LAM, sweep
+from orderings import judge_ordering
+
+from lam_sim.metaworld.venv import become, needed
+from report import ROOT, Benchmark, Goal, Row, main
+
+SEEDS = (0, 1, 2)
+LABELS = (25, 100)
+FEW, MANY = (25,), (100,)
+LATENT = ("lapa", "laom")
+WITH_LABELS = (*LATENT, "scratch", "cloner")
+HAND = ROOT / "lam_sim" / "lam_sim" / "metaworld" / "metaworld_gripper.yaml"
+FOLDER = ROOT / "out" / "bench" / "label_metaworld"
+FULL = Plan(
+    folder=str(FOLDER),
+    cells=str(ROOT / "bench" / "results" / "label_metaworld"),
+    preset="small",
+    world="metaworld",
+    tasks=("reach", "push", "drawer-open", "door-open", "button-press"),
+    hand="metaworld_gripper",
+    difficulty=0.0,
+    space=str(FOLDER / "space"),
+    rate_hz=40.0,
+    videos=200,
+    held=20,
+    trials=10,
+    image=96,
+    model=1000,
+    latent=1000,
+    inverse=600,
+    actions=1000,
+)
+QUICK = replace(
+    FULL,
+    folder=str(FOLDER / "quick"),
+    cells=str(FOLDER / "quick" / "cells"),
+    preset="tiny",
+    tasks=("reach", "drawer-open"),
+    videos=6,
+    held=2,
+    trials=1,
+    image=32,
+    **dict.fromkeys(("model", "latent", "inverse", "actions"), 10),
+)
+
+
+def measure(quick: bool) -> list[Row]:
+    make_space(Path(FULL.space))
+    if quick:
+        shutil.rmtree(QUICK.folder, ignore_errors=True)
+        return sweep(QUICK, ("clean",), SEEDS[:1], lambda s, c: cells_of(s, c, (4,)))
+    return sweep(FULL, DISTRACTORS, SEEDS, cells_of)
+
+
+def make_space(out: Path) -> None:
+    """The shipped space with Meta-World's gripper beside its hands: two minutes."""
+    if not out.exists():
+        words = ("fit-hands", "--space", "shipped", "--add", str(HAND), "--out", str(out))
+        subprocess.run([str(LAM), *words], check=True)
+
+
+def cells_of(seed: int, condition: str, labels: tuple[int, ...] = LABELS) -> list[Cell]:
+    return [Cell(recipe, condition, n, seed) for n in labels for recipe in WITH_LABELS]
+
+
+def findings(rows: list[Row]) -> list[Row]:
+    """None of a quick run, which has too few cells."""
+    if {row["seed"] for row in rows} != set(SEEDS):
+        return []
+    return [judge_ordering(claim, rows, SEEDS) for claim in claims(LATENT, FEW, MANY)]
+
+
+def best_gain(rows: list[Row]) -> float:
+    """Of the pretrained recipes, the greater gain with few labels and no distractors."""
+    return max(gain(rows, recipe, "clean", FEW) for recipe in LATENT)
+
+
+BENCHMARK = Benchmark(
+    name="label_metaworld",
+    summary="success and action error against labelled episodes, on tasks of Meta-World",
+    measure=measure,
+    draw=draw,
+    goals=(Goal("success that video adds to few labels, best of two", best_gain, at_least=0.0),),
+    seeds=SEEDS,
+    table=table,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    if needed("metaworld") and not {"-h", "--help", "--check"} & set(sys.argv):
+        become(*sys.argv)
+    main(BENCHMARK)
