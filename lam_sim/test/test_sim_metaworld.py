@@ -9,12 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from table_episodes import gripper_space
 
 import lam_models
 import lam_sim
 from lam_models.command import UserError
 from lam_models.data.lerobot_read import Dataset
+from lam_models.hands.spec_file import read_hand
+from lam_models.stages.fit_policy import fit_policy
+from lam_models.stages.policy_settings import PolicySettings
 from lam_sim.metaworld import venv as metaworld_venv
 from lam_sim.rollouts import generate
 
@@ -54,10 +59,15 @@ print(json.dumps({"successes": successes}))
 """
 
 
-def start(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`lam data generate` as its own process, as its arguments would have it."""
+HAND = Path(metaworld_venv.__file__).parent / "metaworld_gripper.yaml"
+
+
+def start(
+    *words: str, command: str = "generate", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`lam data generate`, or another, as its own process, as its arguments would have it."""
     script = (
-        "import argparse, sys; import lam_sim.rollouts.generate as c;"
+        f"import argparse, sys; import lam_sim.rollouts.{command} as c;"
         "p = argparse.ArgumentParser(); c.add_arguments(p); sys.exit(c.run(p.parse_args()))"
     )
     path = os.pathsep.join(map(str, ROOTS))
@@ -111,3 +121,37 @@ def test_mistakes_made_there_are_one_line_here(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert result.stderr.splitlines() == [line for line in result.stderr.splitlines() if line]
     assert result.stderr.startswith("lam: error: unknown task 'reech'. Did you mean 'reach'")
+
+
+def test_the_gripper_has_the_worlds_joint_and_range() -> None:
+    spec = read_hand(HAND)
+    assert (spec.hand, spec.actuated) == ("metaworld_gripper", ("gripper",))
+    assert (list(spec.lower), list(spec.upper)) == ([-1.0], [1.0])
+    opened, closed = (spec.expand(np.array([command])) for command in (-1.0, 1.0))
+    fingers = [spec.names.index(name) for name in ("left_slide", "right_slide")]
+    np.testing.assert_allclose(opened[fingers], 0.045)
+    np.testing.assert_allclose(closed[fingers], 0.0)
+
+
+@needs_venv
+def test_a_policy_learns_and_acts(tmp_path: Path) -> None:
+    words = ("--world", "metaworld", "--task", "reach")
+    few = (*words, "--episodes", "2", "--workers", "1")
+    result = start(*few, "--size", "32", "--out", str(tmp_path / "data"))
+    assert result.returncode == 0, result.stderr
+    space = gripper_space(tmp_path / "space", hands=(HAND,))
+    settings = PolicySettings(
+        out=tmp_path / "policy",
+        datasets=(tmp_path / "data",),
+        space=str(space),
+        preset="tiny",
+        steps=2,
+        validation=0.0,
+        changes={"dt_s": 1.0 / 40.0},
+    )
+    policy = fit_policy(settings)
+    acts = ("--policy", str(policy), "--space", str(space), "--replan", "8")
+    result = start(*few, *acts, "--out", str(tmp_path / "scores"), command="evaluate")
+    assert result.returncode == 0, result.stderr
+    cells = json.loads((tmp_path / "scores" / "results.json").read_text())["cells"]
+    assert [(cell["task"], cell["episodes"]) for cell in cells] == [("reach", 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -67,8 +68,10 @@ def record_episodes(
     return path
 
 
-def gripper_space(path: Path, seed: int = 0) -> Path:
-    """Of the simulated gripper and the four-finger hand, with random networks."""
+def gripper_space(
+    path: Path, seed: int = 0, hands: Sequence[str | Path] = ("parallel_gripper", "four_finger")
+) -> Path:
+    """Of the simulated gripper and the four-finger hand, or of others, with random networks."""
     rng = np.random.default_rng(seed)
 
     def layers(*sizes: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -81,12 +84,12 @@ def gripper_space(path: Path, seed: int = 0) -> Path:
         )
 
     coders = {}
-    for name in ("parallel_gripper", "four_finger"):
-        modality = hand_modality(read_hand(name))
+    for hand in hands:
+        modality = hand_modality(read_hand(hand))
         lower, upper = np.array(modality.lower), np.array(modality.upper)
         center, scale = ((lower + upper) / 2), ((upper - lower) / 2)
         size = len(modality.entries)
-        coders[name] = Coder(
+        coders[modality.name] = Coder(
             modality,
             center.astype(np.float32),
             scale.astype(np.float32),

@@ -120,6 +120,13 @@ def test_a_policy_of_imagined_images_needs_parts_that_fit(work: Work, tmp_path: 
         imagine(igor / "latent", igor / "model", igor / "latent", tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ("scratch", "cloner", "vpt"))
+def test_a_policy_is_of_the_rate_of_the_robot(work: Work, tmp_path: Path, name: str):
+    rate = {"dt_s": 0.1}
+    policy = find(name)(replace(work, folder=tmp_path, policy=rate, inverse=rate))
+    assert open_policy(policy).spec.rate_hz == pytest.approx(10.0)
+
+
 def test_an_unknown_recipe_is_told_what_there_is():
     with pytest.raises(UserError, match="scratch"):
         find("scrach")

@@ -30,6 +30,8 @@ from lam_models.stages.label_actions import label_actions
 from lam_models.stages.policy_settings import PolicySettings
 
 _BEFORE = {"univla": "univla_stage1"}
+# Fields of a policy's Config that say what robot it is for, not what it is made of.
+_OF_ROBOT = ("cameras", "dt_s")
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ def _actions(
         return out
     given = {**work.policy, **(changes or {})}
     if plain:
-        given = {name: value for name, value in given.items() if name == "cameras"}
+        given = {name: value for name, value in given.items() if name in _OF_ROBOT}
     if after is not None:
         # The shapes are those of the policy before.
         given = {k: v for k, v in given.items() if k not in SHAPES}
