@@ -34,6 +34,7 @@ class Plan:
     videos: episodes of a condition, of which the labelled ones are some. held: unseen ones, on
         which the action error is taken. Both are of all tasks together. trials: simulated episodes
         of a cell and task, the same in all cells.
+    image: pixels of a side. batch: of a policy; the plain cloner has its preset's of both.
     model, latent, inverse, actions: steps of training of each stage.
     """
 
@@ -50,6 +51,7 @@ class Plan:
     held: int
     trials: int
     image: int
+    batch: int
     model: int
     latent: int
     inverse: int
@@ -90,6 +92,7 @@ def work_of(plan: Plan, cell: Cell) -> Any:
         policy={
             "cameras": ["wrist", "front"],
             "image_size": plan.image,
+            "batch_size": plan.batch,
             "dt_s": 1.0 / plan.rate_hz,
         },
         model={"gap_s": 0.25},

@@ -43,11 +43,12 @@ FULL = Plan(
     videos=200,
     held=20,
     trials=10,
-    image=96,
-    model=1000,
-    latent=1000,
-    inverse=600,
-    actions=1000,
+    image=64,
+    batch=32,
+    model=600,
+    latent=600,
+    inverse=400,
+    actions=600,
 )
 QUICK = replace(
     FULL,

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -29,17 +29,17 @@ LAM = ROOT / ".venv" / "bin" / "lam"
 def sweep(
     plan: Plan,
     conditions: Iterable[str],
-    seeds: Iterable[int],
+    seeds: Sequence[int],
     cells_of: Callable[[int, str], list[Cell]],
 ) -> list[Row]:
-    """Seed after seed, so that what is done first is of use without the rest."""
+    """Condition after condition, so that what is done first is of use without the rest."""
     from lam_models.recipes import PRETRAINED
 
     keep_plan(plan)
     every: list[Cell] = []
-    for seed in seeds:
-        for condition in conditions:
-            record(plan, condition)
+    for condition in conditions:
+        record(plan, condition)
+        for seed in seeds:
             cells = cells_of(seed, condition)
             every += cells
             missing = [cell for cell in cells if not place_of(plan, cell).exists()]

@@ -2,7 +2,7 @@
 # A policy that knows one hand and calm scenes learns of more: 100 episodes a task with the four-finger
 # hand, shown through the shared space, and 100 a task in which everything distracts, beside those that
 # it knows. Then it picks and places the same 50 new scenes through ROS with each hand, and where
-# everything distracts. An hour of two cores; run it again and it goes on where it was.
+# everything distracts. Half an hour of two cores to an hour; run it again and it goes on where it was.
 # usage: models/runs/more.sh [POLICY] [FOLDER]
 set -euo pipefail
 policy=${1:-shipped} out=${2:-out/more}
@@ -21,7 +21,7 @@ precision=auto
 if grep -qsw amx_bf16 /proc/cpuinfo; then precision=bf16; fi
 [ -d "$out/policy" ] ||
   lam finetune --policy "$policy" --data "$out/hand" "$out/distracted" --replay "$out/earlier" \
-    --replay-share 0.34 --steps 3000 --lr 0.001 --precision $precision --out "$out/policy" $(resumed "$out/policy")
+    --replay-share 0.34 --steps 1500 --lr 0.001 --precision $precision --out "$out/policy" $(resumed "$out/policy")
 
 judge() { # HAND DISTRACTORS
   # One worker: two would wait for each other, and their policies with them.
