@@ -20,19 +20,18 @@ import shutil
 from dataclasses import replace
 
 from label_cells import DISTRACTORS, Cell, Plan
-from label_claims import claims, gain, table
+from label_claims import Claims, table
 from label_figure import draw
 from label_sweep import sweep
-from orderings import judge_ordering
 
 from lam_sim.worlds import DEFAULT_KIND
-from report import ROOT, Benchmark, Goal, Row, main
+from report import ROOT, Benchmark, Row, main
 
 SEEDS = (0, 1, 2)
 LABELS = (5, 20, 100)
-FEW, MANY = (5, 20), (100,)
 LATENT = ("lapa", "univla", "laom")
 WITH_LABELS = (*LATENT, "scratch", "vpt", "cloner")
+CLAIMS = Claims((*LATENT, "vpt"), SEEDS, few=(5, 20), many=(100,))
 FOLDER = ROOT / "out" / "bench" / "label_efficiency"
 FULL = Plan(
     folder=str(FOLDER),
@@ -82,27 +81,15 @@ def cells_of(seed: int, condition: str, labels: tuple[int, ...] = LABELS) -> lis
     return [Cell(recipe, condition, count, seed) for recipe, count in wanted]
 
 
-def findings(rows: list[Row]) -> list[Row]:
-    """None of a quick run, which has too few cells."""
-    if {row["seed"] for row in rows} != set(SEEDS):
-        return []
-    return [judge_ordering(claim, rows, SEEDS) for claim in claims((*LATENT, "vpt"), FEW, MANY)]
-
-
-def best_gain(rows: list[Row]) -> float:
-    """Of the pretrained recipes, the greatest mean gain with few labels and no distractors."""
-    return max(gain(rows, recipe, "clean", FEW) for recipe in LATENT)
-
-
 BENCHMARK = Benchmark(
     name="label_efficiency",
     summary="success and action error against the number of labelled episodes",
     measure=measure,
     draw=draw,
-    goals=(Goal("success that video adds to few labels, best of three", best_gain, at_least=0.0),),
+    goals=(CLAIMS.goal,),
     seeds=SEEDS,
     table=table,
-    findings=findings,
+    findings=CLAIMS.findings,
 )
 
 if __name__ == "__main__":

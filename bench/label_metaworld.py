@@ -15,20 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from label_cells import DISTRACTORS, Cell, Plan
-from label_claims import claims, gain, table
+from label_claims import Claims, table
 from label_figure import draw
 from label_sweep import LAM, sweep
-from orderings import judge_ordering
 
 from lam_sim.metaworld.venv import become, needed
-from report import ROOT, Benchmark, Goal, Row, main
+from report import ROOT, Benchmark, Row, main
 
 SEEDS = (0, 1, 2)
 LABELS = (25, 100)
-FEW, MANY = (25,), (100,)
 LATENT = ("lapa", "laom")
 WITH_LABELS = (*LATENT, "scratch", "cloner")
 HAND = ROOT / "lam_sim" / "lam_sim" / "metaworld" / "metaworld_gripper.yaml"
+CLAIMS = Claims(LATENT, SEEDS, few=(25,), many=(100,))
 FOLDER = ROOT / "out" / "bench" / "label_metaworld"
 FULL = Plan(
     folder=str(FOLDER),
@@ -83,27 +82,15 @@ def cells_of(seed: int, condition: str, labels: tuple[int, ...] = LABELS) -> lis
     return [Cell(recipe, condition, n, seed) for n in labels for recipe in WITH_LABELS]
 
 
-def findings(rows: list[Row]) -> list[Row]:
-    """None of a quick run, which has too few cells."""
-    if {row["seed"] for row in rows} != set(SEEDS):
-        return []
-    return [judge_ordering(claim, rows, SEEDS) for claim in claims(LATENT, FEW, MANY)]
-
-
-def best_gain(rows: list[Row]) -> float:
-    """Of the pretrained recipes, the greater gain with few labels and no distractors."""
-    return max(gain(rows, recipe, "clean", FEW) for recipe in LATENT)
-
-
 BENCHMARK = Benchmark(
     name="label_metaworld",
     summary="success and action error against labelled episodes, on tasks of Meta-World",
     measure=measure,
     draw=draw,
-    goals=(Goal("success that video adds to few labels, best of two", best_gain, at_least=0.0),),
+    goals=(CLAIMS.goal,),
     seeds=SEEDS,
     table=table,
-    findings=findings,
+    findings=CLAIMS.findings,
 )
 
 if __name__ == "__main__":
