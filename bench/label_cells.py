@@ -19,6 +19,7 @@ from report import Row
 DISTRACTORS = {"clean": (), "distracted": ("background", "objects", "camera")}
 # Of a number, m^2 or of a unit vector: a tenth of a millimetre, and what goes for it.
 _LEAST_VARIANCE = 1e-8
+_SIZES = ("channels", "blocks", "maps", "glimpses", "width", "depth", "read_out_depth")
 # Steps of a chunk that are executed before the next answer, and judged.
 STEPS = 8
 
@@ -87,17 +88,29 @@ def work_of(plan: Plan, cell: Cell) -> Any:
         preset=preset,
         steps=Steps(plan.model, plan.latent, plan.inverse, plan.actions),
         space=plan.space,
-        # The first camera moves, so it is not calibrated, and both are seen whole: where places are
-        # found by calibration, pictures teach nothing else, and so would video of pictures alone.
-        policy={
-            "cameras": ["wrist", "front"],
-            "image_size": plan.image,
-            "batch_size": plan.batch,
-            "dt_s": 1.0 / plan.rate_hz,
-        },
+        policy=policy_of(plan),
         model={"gap_s": 0.25},
         inverse={"dt_s": 1.0 / plan.rate_hz},
     )
+
+
+def policy_of(plan: Plan) -> dict[str, Any]:
+    """Fields of the policies' Config: eyes and backbone of the plain cloner's size.
+
+    The first camera moves, so it is not calibrated, and both are seen whole: where places are found
+    by calibration, pictures teach nothing else, and so would video of pictures alone.
+    """
+    from lam_models.policy.slot_config import Config
+    from lam_models.strict_json import to_json
+
+    small = to_json(Config.cloner())
+    return {
+        "cameras": ["wrist", "front"],
+        "image_size": plan.image,
+        "batch_size": plan.batch,
+        "dt_s": 1.0 / plan.rate_hz,
+        **{name: small[name] for name in _SIZES},
+    }
 
 
 def pretrain(plan: Plan, cell: Cell) -> str:

@@ -4,8 +4,9 @@ Demonstrations of one task are recorded twice, as they are and with a moving bac
 moving objects and a shaking camera. All of them are video; of 5 to 100 the actions are known too.
 Recipes (lam_models/recipes.py): LAPA's, UniVLA's and LAOM's latents learnt of the video and then
 grounded; the same network from scratch; VPT, whose inverse dynamics label the video; ActionVLA, to
-which the actions of all the video are known; and the plain cloner. All see both cameras whole, and
-are grounded for the same number of steps.
+which the actions of all the video are known; and the plain cloner. All see both cameras whole, are
+of the cloner's size, so that one core learns one in a minute and a half, and are grounded for the
+same number of steps.
 
 A cell is one recipe with one number of labels, condition and seed. It is saved in
 results/label_efficiency when it is measured (label_sweep.py), so that an interrupted run goes on
@@ -45,13 +46,13 @@ FULL = Plan(
     rate_hz=20.0,
     videos=200,
     held=20,
-    trials=40,
+    trials=80,
     image=64,
     batch=32,
     model=600,
-    latent=600,
+    latent=1000,
     inverse=400,
-    actions=600,
+    actions=1500,
 )
 QUICK = replace(
     FULL,

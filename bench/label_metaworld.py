@@ -41,13 +41,13 @@ FULL = Plan(
     rate_hz=40.0,
     videos=200,
     held=20,
-    trials=10,
+    trials=16,
     image=64,
     batch=32,
     model=600,
-    latent=600,
+    latent=1000,
     inverse=400,
-    actions=600,
+    actions=1500,
 )
 QUICK = replace(
     FULL,

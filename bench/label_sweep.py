@@ -16,7 +16,7 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from label_cells import DISTRACTORS, Cell, Plan, data_of, place_of, pretrain, run
+from label_cells import DISTRACTORS, Cell, Plan, data_of, place_of, policy_of, pretrain, run
 from label_figure import draw
 from rich.progress import Progress
 
@@ -58,12 +58,11 @@ def rows_of(plan: Plan, cells: list[Cell]) -> list[Row]:
 
 def keep_plan(plan: Plan) -> None:
     """Cells of another plan are not mixed with these: exits where there are such."""
-    from lam_models.policy.slot_config import Config
     from lam_models.strict_json import to_json
 
     places = ("folder", "cells", "space")
     same = {name: value for name, value in asdict(plan).items() if name not in places}
-    facts = to_json({"plan": same, "policy": getattr(Config, plan.preset)()})
+    facts = to_json({"plan": same, "policy": policy_of(plan)})
     path = Path(plan.cells) / "plan.json"
     if path.exists() and json.loads(path.read_text()) != facts:
         sys.exit(f"{path.parent} was begun with another plan or policy: remove it to begin anew")
