@@ -274,20 +274,27 @@ def test_a_place_that_the_hand_hides_is_remembered_until_other_words():
     assert (policy._look(hidden, 2)[:, 0] != seen[:, 0]).any()
 
 
-def views(sights, spots, every_ns=50_000_000, words=0, since_ns=0):
-    """What is told of the last place, found one after the other at these x."""
+def views(sights, spots, place=1, every_ns=50_000_000, words=0, since_ns=0):
+    """What is told of a place, found one after the other at these x."""
     out = []
     for number, x in enumerate(spots):
         found = torch.zeros(1, 2, 9)
-        found[0, 1, 0] = x
+        found[0, place, 0] = x
         far = torch.full((1, 3), 9.0)
         poses = sights.seen(found, torch.full((1, 4), words), far, since_ns + number * every_ns)
-        out.append(round(poses[0, 1, 0].item(), 3))
+        out.append(round(poses[0, place, 0].item(), 3))
     return out
 
 
-def test_of_the_last_place_a_few_views_that_are_off_do_not_count():
-    assert views(Sights(), [0.1, 0.1, 0.1, 0.3, 0.3]) == [0.1] * 5
+@pytest.mark.parametrize("place", (0, 1))
+def test_of_a_place_a_few_views_that_are_off_do_not_count(place: int):
+    assert views(Sights(), [0.1, 0.1, 0.1, 0.3, 0.3], place) == [0.1] * 5
+
+
+def test_a_first_place_that_moves_is_followed_sooner_than_a_last_one():
+    moved_after_two_seconds = [0.1] * 40 + [0.3] * 15
+    assert views(Sights(), moved_after_two_seconds, 0)[-1] == 0.3
+    assert views(Sights(), moved_after_two_seconds, 1)[-1] == 0.1
 
 
 def test_views_of_another_instruction_or_from_before_a_pause_are_forgotten():

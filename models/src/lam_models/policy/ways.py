@@ -1,8 +1,9 @@
 """What a policy is told of places: the ways there, also while the hand hides them.
 
 The camera that sees them (places.py) is asked at every step. Near a place the hand stands before
-it; what was seen there last is kept. On its way there the arm hides parts of it, and a single view
-may be centimetres off. A thing that is pushed leaves its place: where it is now is told beside.
+it; what was seen there last is kept. A single view may be centimetres off, where the arm hides
+parts of a thing or the camera trembles: what is told is a median of views. A thing that is pushed
+leaves its place: where it is now is told beside.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ NEAR_M = 0.05
 # What was seen is about so far from where the hand arrives, along each axis. Of heights less is
 # said: hands of other lengths do not come down as far as those that demonstrate.
 _REMEMBERED_M = (0.001, 0.001, 0.003)
-# Of views of the last place, 4 s at 20 Hz; whoever looked away so long begins anew.
-_VIEWS, _AWAY_NS = 80, 500_000_000
+# Of views, each place's: 1 s at 20 Hz of the first, where things are moved, 4 s of the last.
+_VIEWS = (20, 80)
+# Whoever looked away so long begins anew.
+_AWAY_NS = 500_000_000
 # Near a place a way is also told in units of 2.5 and 1 cm, and no longer than one.
 _NEAR = (2.0, 5.0)
 
@@ -71,19 +74,20 @@ class Sights:
         self._words: Tensor | None = None
         self._stamp_ns = 0
         self._poses: Poses | None = None
-        self._views: deque[Poses] = deque(maxlen=_VIEWS)
+        self._views: deque[Poses] = deque(maxlen=max(_VIEWS))
 
     def seen(
         self, found: Poses, words: Tensor, position: Float[Tensor, "batch 3"], stamp_ns: int
     ) -> Poses:
-        """What is told of what was found now: of the last place the median of its views."""
+        """What is told of what was found now: of each place the median of its views."""
         same = self._words is not None and torch.equal(self._words, words)
         before = self._poses if same and 0 <= stamp_ns - self._stamp_ns < _AWAY_NS else None
         if before is None:
             self._views.clear()
-        self._views.append(found[:, -1:])
-        last = torch.stack(list(self._views)).median(0).values
-        poses = torch.cat([found[:, :-1], last], dim=1)
+        self._views.append(found)
+        views = torch.stack(list(self._views))
+        medians = [views[-count:, :, i].median(0).values for i, count in enumerate(_VIEWS)]
+        poses = torch.stack(medians, dim=1)
         if before is not None:
             poses = remembered(poses, before, position)
         self._words, self._stamp_ns, self._poses = words, stamp_ns, poses
