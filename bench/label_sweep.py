@@ -58,11 +58,13 @@ def rows_of(plan: Plan, cells: list[Cell]) -> list[Row]:
 
 def keep_plan(plan: Plan) -> None:
     """Cells of another plan are not mixed with these: exits where there are such."""
+    from lam_models.policy.slot_config import Config
     from lam_models.strict_json import to_json
 
     places = ("folder", "cells", "space")
     same = {name: value for name, value in asdict(plan).items() if name not in places}
-    facts = to_json({"plan": same, "policy": policy_of(plan)})
+    policy = {**to_json(getattr(Config, plan.preset)()), **policy_of(plan)}
+    facts = to_json({"plan": same, "policy": policy})
     path = Path(plan.cells) / "plan.json"
     if path.exists() and json.loads(path.read_text()) != facts:
         sys.exit(f"{path.parent} was begun with another plan or policy: remove it to begin anew")
