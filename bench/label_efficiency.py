@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from typing import Any
 
 from label_cells import DISTRACTORS, Cell, Plan
 from label_claims import Claims, table
@@ -54,17 +55,21 @@ FULL = Plan(
     inverse=400,
     actions=1500,
 )
+# What a quick run does less of.
+BRIEF: dict[str, Any] = {
+    "preset": "tiny",
+    "videos": 6,
+    "held": 2,
+    "trials": 1,
+    "image": 32,
+    **dict.fromkeys(("model", "latent", "inverse", "actions"), 10),
+}
 QUICK = replace(
     FULL,
     folder=str(FOLDER / "quick"),
     cells=str(FOLDER / "quick" / "cells"),
-    preset="tiny",
-    videos=6,
-    held=2,
-    trials=1,
     tasks=("reach",),
-    image=32,
-    **dict.fromkeys(("model", "latent", "inverse", "actions"), 10),
+    **BRIEF,
 )
 
 

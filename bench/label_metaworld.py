@@ -14,7 +14,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from label_cells import DISTRACTORS, Cell, Plan
+import label_efficiency
+from label_cells import DISTRACTORS, Cell
 from label_claims import Claims, table
 from label_figure import draw
 from label_sweep import LAM, sweep
@@ -29,37 +30,23 @@ WITH_LABELS = (*LATENT, "scratch", "cloner")
 HAND = ROOT / "lam_sim" / "lam_sim" / "metaworld" / "metaworld_gripper.yaml"
 CLAIMS = Claims(LATENT, SEEDS, few=(25,), many=(100,))
 FOLDER = ROOT / "out" / "bench" / "label_metaworld"
-FULL = Plan(
+FULL = replace(
+    label_efficiency.FULL,
     folder=str(FOLDER),
     cells=str(ROOT / "bench" / "results" / "label_metaworld"),
-    preset="small",
     world="metaworld",
     tasks=("reach", "push", "drawer-open", "door-open", "button-press"),
     hand="metaworld_gripper",
-    difficulty=0.0,
     space=str(FOLDER / "space"),
     rate_hz=40.0,
-    videos=200,
-    held=20,
     trials=16,
-    image=64,
-    batch=32,
-    model=600,
-    latent=1000,
-    inverse=400,
-    actions=1500,
 )
 QUICK = replace(
     FULL,
     folder=str(FOLDER / "quick"),
     cells=str(FOLDER / "quick" / "cells"),
-    preset="tiny",
     tasks=("reach", "drawer-open"),
-    videos=6,
-    held=2,
-    trials=1,
-    image=32,
-    **dict.fromkeys(("model", "latent", "inverse", "actions"), 10),
+    **label_efficiency.BRIEF,
 )
 
 

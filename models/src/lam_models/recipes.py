@@ -82,7 +82,7 @@ def scratch(work: Work) -> Path:
 
 
 def cloner(work: Work) -> Path:
-    """As scratch, with a third of a million parameters: what every other must beat."""
+    """As scratch, small, and with one slot: what every other must beat."""
     return _actions(work, work.own / "cloner", plain=True)
 
 
