@@ -37,6 +37,7 @@ from lam_models.checkpoint import CameraSpec
 from lam_models.hands.space import HandSpace, open_space
 from lam_models.policy.instant import write_instant
 from lam_models.policy.opening import OpenedPolicy, open_policy
+from lam_models.policy.shipped import policy_folder
 from lam_sim.rollouts.parallel import Workers
 from lam_sim.rollouts.rollout import Purpose, episode_seed
 from lam_sim.rollouts.wilson import wilson_interval
@@ -69,8 +70,8 @@ class Choice:
 def chosen() -> Choice:
     """Take this script's own words off the command line; the rest is every benchmark's."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--plain", type=Path, help="folder of a policy")
-    parser.add_argument("--delayed", type=Path, help="of one that learnt with --delay")
+    parser.add_argument("--plain", type=policy_folder, help="folder of a policy, or shipped")
+    parser.add_argument("--delayed", type=policy_folder, help="of one that learnt with --delay")
     parser.add_argument("--space", default="", help="folder of their space of hands")
     parser.add_argument("--task", default="pick_place", choices=sorted(TASKS))
     parser.add_argument("--hand", default="parallel_gripper")
@@ -82,6 +83,9 @@ def chosen() -> Choice:
         print(parser.format_help())
     given = {PLAIN: own.plain, DELAYED: own.delayed}
     folders = {name: path for name, path in given.items() if path is not None}
+    for path in folders.values():
+        if not (path / "origin.json").is_file():
+            sys.exit(f"{path} is no folder of a policy: it holds no origin.json")
     return Choice(folders, own.space, own.task, own.hand, own.difficulty, own.episodes)
 
 
