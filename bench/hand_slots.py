@@ -21,11 +21,8 @@ from lam_models.hands.human import (
     mean_hand,
     within_ranges,
 )
+from lam_models.hands.slot_space import GRIPPING
 from lam_models.hands.space import HUMAN, human_points, human_vector
-
-_GRIPPING = np.array(
-    [name.startswith(("thumb_", "index_")) and name.endswith("_flexion") for name in ANGLES]
-)
 
 
 class NamedSlots:
@@ -57,7 +54,7 @@ class NamedSlots:
             return shares
         slots = np.full((len(vectors), len(ANGLES)), np.nan)
         if self._people.is_gripper(name):
-            slots[:, _GRIPPING] = shares
+            slots[:, GRIPPING] = shares
             return slots
         columns = self._columns[name]
         for slot in {column for column in columns if column is not None}:
@@ -77,7 +74,7 @@ class NamedSlots:
             return human_vector(mean_hand().points(angles))
         spec = self._people.specs[name]
         if self._people.is_gripper(name):
-            said = slots[:, _GRIPPING]
+            said = slots[:, GRIPPING]
             known = ~np.isnan(said)
             total = np.where(known, said, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
             shares = np.where(known.any(axis=1), total, mean)[:, None]

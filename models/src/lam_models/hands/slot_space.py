@@ -20,7 +20,8 @@ from lam_models.hands.retarget import is_gripper
 from lam_models.hands.space import HandSpace, founded
 from lam_models.hands.spec import HandSpec
 
-_GRIPPING = np.array(
+# The slots that a gripper speaks in.
+GRIPPING = np.array(
     [name.startswith(("thumb_", "index_")) and name.endswith("_flexion") for name in ANGLES]
 )
 
@@ -44,7 +45,7 @@ def _slots(spec: HandSpec) -> np.ndarray:
     if is_gripper(spec):
         tips = open_kinematics(spec).tips(np.stack([spec.lower, spec.upper]))
         closed, opened = np.linalg.norm(tips[:, 0] - tips[:, 1], axis=-1)
-        slots[_GRIPPING] = -1.0 if opened > closed else 1.0
+        slots[GRIPPING] = -1.0 if opened > closed else 1.0
         return slots
     for column, joint in enumerate(spec.actuated):
         if slot := spec.joints[joint].slot:
