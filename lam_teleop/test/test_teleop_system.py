@@ -75,7 +75,8 @@ def robot() -> Iterator[Bench]:
 
 
 def test_the_expert_teleoperates_to_success(robot, ends, tmp_path):
-    words = ("input:=expert", "task:=reach", "seed:=3", "use_sim_time:=true")
+    # Longer than it takes until whoever publishes commands has found who listens.
+    words = ("input:=expert", "task:=pick_place", "seed:=3", "use_sim_time:=true")
     with launched(ends[1], tmp_path / "log", *words):
         owners = robot.listen(String, "/command_source", LATCHED)
         arm = robot.listen(EndEffectorDelta, "/ee_delta")
