@@ -126,10 +126,10 @@ def run_node(folder: str, encoding: str, cameras: Sequence[str]) -> None:
     from lam_models.stopping import StopRequest
     from lam_policy_node.executor_node import executor_with
     from lam_policy_node.latency import Latency
-    from lam_policy_node.memory import keep_memory
     from lam_policy_node.policy_node import PolicyNode
+    from lam_policy_node.prompt import be_prompt
 
-    keep_memory()
+    be_prompt()
     stop, words = StopRequest(), []
     topics = ", ".join(topic(camera, encoding) for camera in cameras)
     given = {"policy": folder, "cameras": f"[{', '.join(cameras)}]", "camera_topics": f"[{topics}]"}

@@ -27,11 +27,11 @@ from lam_policy_node.drive import Beat
 from lam_policy_node.executor_node import keep_turning
 from lam_policy_node.grid import Grid
 from lam_policy_node.instruction_node import Instructions, Standing
-from lam_policy_node.memory import keep_memory
 from lam_policy_node.messages import Told
 from lam_policy_node.opened_node import Opened, open_policy, policy_change
 from lam_policy_node.outputs_node import Outputs
 from lam_policy_node.params import PolicySettings
+from lam_policy_node.prompt import be_prompt
 from lam_policy_node.reports_node import Reports
 from lam_policy_node.servo_node import command_twists
 
@@ -189,7 +189,7 @@ class PolicyNode(LifecycleNode):
 
 def main() -> None:
     """Run until interrupted."""
-    keep_memory()
+    be_prompt()
     stop = StopRequest()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -26,6 +26,7 @@ from lam_models.strict_json import to_json
 from lam_models.types import Frame, Observation
 from lam_policy_node import wire
 from lam_policy_node.observing import observe
+from lam_policy_node.prompt import give_way
 from lam_policy_node.request import Answer, pack_answer, unpack_request
 
 MESSAGE_BYTES = 1 << 20
@@ -102,6 +103,7 @@ def main(argv: Sequence[str]) -> int:
         # The node may be gone at any moment; then nobody waits for an answer.
         with suppress(ConnectionResetError, BrokenPipeError):
             connection.send(wire.pack(_introduction(opened, model_s), {}))
+            give_way()
             while message := connection.recv(MESSAGE_BYTES):
                 connection.send(pack_answer(answer(opened, message, memory)))
     return 0

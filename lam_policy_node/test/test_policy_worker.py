@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 import cv2
@@ -186,6 +187,13 @@ def test_it_computes_on_half_the_cores_or_as_it_is_told(folder, monkeypatch, tol
     assert answer is not None and answer.chunk is not None
     assert (answer.chunk.hand == int(told or half_the_cores())).all()
     assert 1 <= half_the_cores() < max(2, len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets threads give way")
+def test_a_process_that_is_asked_does_not_take_the_core_of_who_asks(worker):
+    spec = worker.load(PATIENCE_S).spec
+    assert ask(worker, request(1, spec, samples(10**18), 10**18, "look")) is not None
+    assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
 
 
 def test_a_process_that_dies_is_noticed(worker):
