@@ -311,3 +311,10 @@ def test_a_calibrated_camera_is_not_shifted_and_the_others_are():
     moved = varied(batch, 0.2, 0.0, 0.0, still=1)
     assert (moved.pixels[:, 0] == batch.pixels[:, 0]).all()
     assert (moved.pixels[:, 1] != batch.pixels[:, 1]).any()
+
+
+@pytest.mark.parametrize("wrong", [(0.2, -0.4, 0.7), (0.7, -0.4, 0.2, 0.4), (0.2, 0.4, 0.7, 0.4)])
+def test_a_reach_that_is_none_is_refused(wrong):
+    with pytest.raises(UserError, match=r"'reach_m' is .* least x and y, then greatest"):
+        Config(reach_m=wrong)
+    assert Config(reach_m=(0.2, -0.4, 0.7, 0.4)).reach_m and not Config().reach_m

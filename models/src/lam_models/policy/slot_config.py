@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lam_models.command import UserError
 from lam_models.policy.vlm_choice import Vlm
 from lam_models.sense.pinhole import Pinhole
 
@@ -66,6 +67,15 @@ class Config:
     batch_size: int = 64
     steps: int = 4000
     vlm: Vlm | None = None
+
+    def __post_init__(self) -> None:
+        reach_m = self.reach_m
+        low, high = reach_m[: len(reach_m) // 2], reach_m[len(reach_m) // 2 :]
+        if len(reach_m) not in (0, 4) or any(a >= b for a, b in zip(low, high, strict=False)):
+            raise UserError(
+                f"setting 'reach_m' is {list(reach_m)}; it is least x and y, then greatest x and y "
+                "[m], as [0.2, -0.4, 0.7, 0.4], or []"
+            )
 
     @property
     def seen_whole(self) -> int:
